@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. The rest are their parts.
+SHELL := /bin/bash
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help env lock demo demo-down test lint unit molecule docs clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+env: $(VENV)/.ready  ## Set up the controller's environment from requirements.lock
+
+$(VENV)/.ready: requirements.lock tools/make-env
+	tools/make-env $(VENV)
+
+lock: env  ## Resolve pyproject.toml into requirements.lock again
+	uv pip compile pyproject.toml --group dev --group demo --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
+
+demo: env  ## The main job: a local fleet of containers serves a real model and answers
+	tools/demo up
+
+demo-down:  ## Remove every trace of the demo
+	tools/demo down
+
+test: env lint unit molecule  ## Everything: lint, unit tables, roles and the site on real containers
+
+lint: env  ## Linters and type checker
+	tools/lint
+
+unit: env  ## Tables of decisions; no containers
+	python -m pytest tests/unit
+
+molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
+	tools/molecule $(SCENARIO)
+
+docs: env  ## Regenerate the tables in the roles' READMEs from their argument specs
+	python tools/role_docs.py
+
+clean: demo-down  ## Remove the environment and all caches
+	rm -rf $(VENV) .cache .artifacts .ansible
