@@ -247,3 +247,20 @@ def plan_release(
         parallel_jobs(jobs, int(device["cores"]), int(device["memory_mib"])),
         runnable,
     )
+
+
+def releases_to_remove(ages: Mapping[str, float], in_use: set[str], keep: int) -> list[str]:
+    """Decide which directories beside the releases in use go.
+
+    Args:
+        ages: Modification time of every directory in releases/, by name.
+        in_use: Names that always stay.
+        keep: How many whole releases stay, those in use among them.
+
+    Returns:
+        Names: half-made ones (`.part`) and the oldest beyond `keep`.
+    """
+    half_made = [name for name in ages if name.endswith(".part")]
+    whole = [name for name in sorted(ages, key=lambda name: ages[name], reverse=True) if name not in half_made]
+    spare = max(0, keep - len(in_use & set(whole)))
+    return sorted(half_made + [name for name in whole if name not in in_use][spare:])

@@ -1,0 +1,123 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Prove that a release of llama.cpp works on this CPU before anything depends on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from typing import Iterable
+
+#: Seconds that the server may take to load the tiny model (an emulated Pi needs most of them).
+START_SECONDS = 120
+REQUEST_SECONDS = 60
+
+
+class SelfTestError(Exception):
+    """The release does not do what it must."""
+
+
+def missing_flags(help_text: str, flags: Iterable[str]) -> list[str]:
+    """Return those flags that a program's --help does not know."""
+    known = set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", help_text))
+    return sorted(set(flags) - known)
+
+
+def run_program(argv: list[str]) -> str:
+    """Run a program and return what it prints; raise SelfTestError when it fails or is killed."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_SECONDS, check=False)
+    text = done.stdout + done.stderr
+    if done.returncode:
+        raise SelfTestError(f"`{' '.join(argv)}` {how_it_ended(done.returncode)}: {text[-500:].strip()}")
+    return text
+
+
+def how_it_ended(returncode: int) -> str:
+    """Describe a return code as subprocess gives it (negative = signal)."""
+    if returncode == -4:
+        return "died with SIGILL: it was built for another CPU class than this CPU's"
+    return f"was killed by signal {-returncode}" if returncode < 0 else f"ended with {returncode}"
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def http(url: str, body: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> bytes:
+    """Send one request to the server under test and return the answer's body."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310 - always http to the loopback address
+        url, data=data, headers={"Content-Type": "application/json", **(headers or {})}
+    )
+    with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310
+        return bytes(answer.read())
+
+
+def wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
+    """Return as soon as /health answers 200; raise SelfTestError when the server ends or time is up."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SelfTestError(f"llama-server {how_it_ended(server.returncode)} while loading the test model.")
+        try:
+            http(f"{url}/health")
+            return
+        except OSError:  # refused while starting, 503 while loading
+            time.sleep(0.1)
+    raise SelfTestError(f"llama-server did not load the test model within {START_SECONDS} s.")
+
+
+def complete_once(binary: str, model: str, expect_ui: bool) -> None:
+    """Start the server on a tiny model, take one real completion from it (and its web page), and end it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    argv = [binary, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "1"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until_healthy(server, url)
+            answer = json.loads(http(f"{url}/completion", {"prompt": "hello", "n_predict": 4}))
+            if answer.get("tokens_predicted") != 4:
+                raise SelfTestError(f"a completion of 4 tokens came back with {answer.get('tokens_predicted')}.")
+            if expect_ui:
+                # Without Accept-Encoding: gzip the server answers 415.
+                http(f"{url}/", headers={"Accept-Encoding": "gzip"})
+        except (OSError, ValueError) as error:
+            if server.poll() is not None:
+                raise SelfTestError(f"llama-server {how_it_ended(server.returncode)} when asked.") from error
+            raise SelfTestError(f"llama-server on the test model: {error}") from error
+        finally:
+            server.kill()
+
+
+def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool) -> str:
+    """Prove a release's llama-server.
+
+    Args:
+        binary: Path of llama-server.
+        model: Path of a small GGUF.
+        flags: Flags that its --help must know.
+        expect_ui: Whether `GET /` must return the web UI.
+
+    Returns:
+        The first line of `--version`.
+
+    Raises:
+        SelfTestError: Saying what does not work.
+    """
+    version = run_program([binary, "--version"]).strip().splitlines()[0]
+    unknown = missing_flags(run_program([binary, "--help"]), flags)
+    if unknown:
+        raise SelfTestError(
+            f"this llama-server does not know {', '.join(unknown)}, which the role llama_service passes; "
+            "choose a source that this version of the collection was made for."
+        )
+    complete_once(binary, model, expect_ui)
+    return version

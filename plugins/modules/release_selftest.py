@@ -1,0 +1,81 @@
+#!/usr/bin/python
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module edge_slm.fleet.release_selftest."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: release_selftest
+short_description: Prove that a release of llama.cpp works on this CPU
+version_added: 0.1.0
+description:
+  - Asks C(llama-server) for its version, compares its C(--help) with every flag that the role
+    P(edge_slm.fleet.llama_service#role) passes, starts it on a tiny model on a free loopback port, takes
+    one real completion, and asks for the web page where there is to be one.
+author:
+  - edge_slm.fleet contributors (@edge-slm)
+options:
+  path:
+    description: The release's directory, with C(bin/llama-server) and C(selftest.gguf) in it.
+    type: path
+    required: true
+  ui:
+    description: Whether C(GET /) must return the web UI.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Leaves no trace, so it runs in check mode too.
+  diff_mode:
+    support: none
+    description: Nothing changes.
+"""
+
+EXAMPLES = r"""
+- name: Prove the release that serves now
+  edge_slm.fleet.release_selftest:
+    path: /opt/edge-slm/llama.cpp/current
+    ui: true
+"""
+
+RETURN = r"""
+version:
+  description: First line of C(llama-server --version).
+  returned: success
+  type: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.selftest import SelfTestError, selftest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import SERVER_FLAGS
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "ui": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    path = module.params["path"]
+    try:
+        version = selftest(
+            os.path.join(path, "bin/llama-server"),
+            os.path.join(path, "selftest.gguf"),
+            SERVER_FLAGS,
+            module.params["ui"],
+        )
+    except (SelfTestError, OSError) as error:
+        module.fail_json(msg=f"{path}: {error}")
+    module.exit_json(changed=False, version=version)
+
+
+if __name__ == "__main__":
+    main()
