@@ -93,6 +93,7 @@ class ReleasePlan:
     Attributes:
         mode: `build` from source or `receive` a release that a builder made.
         key: Name of the release; equal keys mean equal inputs.
+        cpu_class: What the binaries may run on; `auto` is resolved.
         source_id: Name of the source tree; several releases share one.
         cmake_options: Options to configure the build with (empty when received).
         jobs: Compile jobs at a time.
@@ -101,6 +102,7 @@ class ReleasePlan:
 
     mode: str
     key: str
+    cpu_class: str
     source_id: str
     cmake_options: dict[str, str]
     jobs: int
@@ -221,7 +223,7 @@ def plan_release(
 
     runnable = chosen == "native" or chosen in RUNS[own_class]
     if kind == "release":
-        return ReleasePlan("receive", str(source["key"]), "", {}, 0, runnable)
+        return ReleasePlan("receive", str(source["key"]), chosen, "", {}, 0, runnable)
     label = str(source["commit"])[:12] if kind == "git" else str(source["version"])
     options = {
         **BASE_OPTIONS,
@@ -242,6 +244,7 @@ def plan_release(
     return ReleasePlan(
         "build",
         key,
+        chosen,
         f"{label}-{pinned[:12]}-{ui}",
         options,
         parallel_jobs(jobs, int(device["cores"]), int(device["memory_mib"])),

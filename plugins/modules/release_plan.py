@@ -74,7 +74,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - C(mode) (build or receive), C(key), C(source_id), C(cmake_arguments), C(jobs), C(targets).
+    - C(mode) (build or receive), C(key), C(cpu_class), C(source_id), C(cmake_arguments), C(jobs), C(targets).
     - C(runnable), whether this CPU can run it; C(present), whether the release lies on the host.
   returned: success
   type: dict
@@ -125,6 +125,7 @@ def main() -> None:
         plan={
             "mode": plan.mode,
             "key": plan.key,
+            "cpu_class": plan.cpu_class,
             "source_id": plan.source_id,
             "cmake_arguments": plan.cmake_arguments,
             "jobs": plan.jobs,
