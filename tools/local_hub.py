@@ -6,7 +6,7 @@
     local_hub.py publish ROOT ORG/NAME DIRECTORY [--ref main]   prints the revision
     local_hub.py serve   ROOT [--bind 127.0.0.1] [--port 8099] [--token T] [--cdn URL] [--rate BYTES_PER_S]
 
-ROOT is laid out like the hub's own cache: models--ORG--NAME/refs/REF and models--ORG--NAME/snapshots/REVISION/.
+ROOT is laid out like the hub's own cache: models--ORG--NAME/refs/REF and .../snapshots/REVISION/.
 Faults are set while it runs:  curl -X POST 'http://HUB/_fault?match=safetensors&times=1&cut=100000'
   match=TEXT     only for files whose path holds TEXT      times=N      only for the next N requests
   cut=N          drop the connection after N bytes          corrupt=N    flip the byte at offset N
@@ -200,7 +200,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Hub
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it)
+    def log_message(self, format: str, *args: object) -> None:
         """Log to stderr where asked for."""
         if self.server.verbose:
             headers: Message | dict[str, str] = getattr(self, "headers", {})
