@@ -1,0 +1,139 @@
+"""The contract of a role (docs/developers/architecture.md), checked for every directory in roles/."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.edge_slm.fleet.tools.role_docs import inputs_table, with_table
+
+ROLES = sorted((Path(__file__).resolve().parents[2] / "roles").iterdir())
+STAGES = ["validate.yml", "install.yml", "configure.yml", "service.yml", "verify.yml"]
+INCLUDES = ("ansible.builtin.include_tasks", "ansible.builtin.import_tasks")
+
+GROUP_NAMES = re.compile(r"\bgroups\s*[\[.]|\bin groups\b|\bgroup_names\b")
+ANSIBLE_VARIABLE = re.compile(r"\bansible_\w+")
+#: Variables that Ansible or the inventory sets; every other `ansible_*` is an injected fact.
+NOT_INJECTED = re.compile(
+    r"ansible_(facts|check_mode|diff_mode|managed|host|port|user|connection|become\w*|ssh_\w+|version"
+    r"|python_interpreter|playbook_python|play_hosts\w*|play_batch|run_tags|skip_tags|loop|loop_var|index_var"
+    r"|role_name|collection_name|search_path|collections|failed_\w+)"
+)
+
+pytestmark = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+
+
+def load(file: Path) -> Any:
+    """Read a YAML file; an absent one is None."""
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def specs(role: Path) -> dict[str, Any]:
+    """Return the role's options from its argument specs."""
+    options: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    return options
+
+
+def tasks(role: Path) -> Iterator[dict[str, Any]]:
+    """Yield every task of the role, those inside blocks too."""
+
+    def flat(entries: list[dict[str, Any]] | None) -> Iterator[dict[str, Any]]:
+        for entry in entries or []:
+            yield entry
+            for part in ("block", "rescue", "always"):
+                yield from flat(entry.get(part))
+
+    for folder in ("tasks", "handlers"):
+        for file in sorted((role / folder).rglob("*.yml")):
+            yield from flat(load(file))
+
+
+def code(role: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield file, line number and line of all that Ansible evaluates in the role."""
+    for folder in ("defaults", "handlers", "tasks", "templates", "vars"):
+        for file in sorted(path for path in (role / folder).rglob("*") if path.is_file()):
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+                yield str(file.relative_to(role)), number, line
+
+
+def test_defaults_equal_argument_specs(role: Path) -> None:
+    """Same names and equal values; compared as JSON, where 1, 1.0, true and "1" all differ."""
+    defaults = load(role / "defaults" / "main.yml") or {}
+    options = specs(role)
+    required = {name for name, option in options.items() if option.get("required")}
+    assert set(defaults) - required == set(options) - required
+    wanted = {name: option["default"] for name, option in options.items() if "default" in option}
+    given = {name: value for name, value in defaults.items() if name not in required}
+    assert json.dumps(given, sort_keys=True, indent=1) == json.dumps(wanted, sort_keys=True, indent=1)
+
+
+def test_inputs_start_with_the_role(role: Path) -> None:
+    assert [name for name in specs(role) if not name.startswith(f"{role.name}_")] == []
+
+
+def test_every_default_has_a_comment(role: Path) -> None:
+    lines = (role / "defaults" / "main.yml").read_text(encoding="utf-8").splitlines()
+    bare = [
+        line
+        for above, line in pairwise(lines)
+        if re.match(r"\w+:", line) and not above.startswith("#") and "#" not in line
+    ]
+    assert bare == []
+
+
+def test_every_input_is_described(role: Path) -> None:
+    assert [name for name, option in specs(role).items() if not option.get("description")] == []
+
+
+def test_main_is_a_table_of_contents(role: Path) -> None:
+    files = []
+    for task in load(role / "tasks" / "main.yml"):
+        [include] = [key for key in task if key in INCLUDES]
+        assert set(task) <= {"name", include, "tags"}, "a stage has no conditions; its file may"
+        files.append(task[include]["file"] if isinstance(task[include], dict) else task[include])
+    assert files[0] == "validate.yml"
+    assert files == [stage for stage in STAGES if stage in files]
+
+
+def test_validate_refuses_misspelt_inputs_first(role: Path) -> None:
+    first = load(role / "tasks" / "validate.yml")[0]
+    assert first.get("edge_slm.fleet.role_inputs") == {"role": role.name}
+
+
+def test_internals_are_marked(role: Path) -> None:
+    """What a role registers, sets or loops with starts with two underscores and its name."""
+    names: set[str] = set()
+    for task in tasks(role):
+        if register := task.get("register"):
+            names.add(register)
+        names |= set(task.get("ansible.builtin.set_fact", {})) - {"cacheable"}
+        if "loop" in task or any(key.startswith("with_") for key in task):
+            names.add(task.get("loop_control", {}).get("loop_var", "item"))
+        if index := task.get("loop_control", {}).get("index_var"):
+            names.add(index)
+    assert sorted(name for name in names if not name.startswith(f"__{role.name}_")) == []
+
+
+def test_no_group_names(role: Path) -> None:
+    assert [found for found in code(role) if GROUP_NAMES.search(found[2])] == []
+
+
+def test_no_injected_facts(role: Path) -> None:
+    found = [
+        (file, number, name)
+        for file, number, line in code(role)
+        for name in ANSIBLE_VARIABLE.findall(line)
+        if not NOT_INJECTED.fullmatch(name)
+    ]
+    assert found == []
+
+
+def test_readme_has_the_table_of_inputs(role: Path) -> None:
+    readme = (role / "README.md").read_text(encoding="utf-8")
+    assert readme == with_table(readme, inputs_table(role)), "run `make docs`"
