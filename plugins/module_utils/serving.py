@@ -172,6 +172,14 @@ class Service:
             "digest": self.digest,
         }
 
+    def summary(self) -> str:
+        """Return one line for people."""
+        return (
+            f"{self.instance.name}: {self.model.name} on port {self.instance.port}, "
+            f"{self.context} tokens x {self.instance.parallel}, {self.memory_needed_mib} MiB, "
+            f"up within {self.start_timeout_seconds} s"
+        )
+
 
 @dataclass
 class Problems:
@@ -463,6 +471,12 @@ def server_arguments(
     return (*arguments, *instance.extra_args)
 
 
+def parse_environment(text: str) -> dict[str, str]:
+    """Read a file that `environment_text` wrote."""
+    found = re.findall(r'^(\w+)="((?:[^"\\]|\\.)*)"$', text, flags=re.MULTILINE)
+    return {name: re.sub(r'\\(["\\`$])', r"\1", value) for name, value in found}
+
+
 def join_arguments(arguments: Sequence[str]) -> str:
     """Join arguments so that systemd splits `$LLAMA_ARGS` into the same ones (systemd.service(5))."""
     return " ".join(
@@ -515,7 +529,7 @@ def unknown_model(instance: Instance, models: Sequence[str]) -> str:
     there = f"there are {', '.join(sorted(models))}" if models else "there is none yet"
     return (
         f"the service {instance.name} wants the model {instance.model}, which is not on the device "
-        f"({there}); name one of those, or add it to edge_slm_models and run playbooks/models.yml."
+        f"({there}); name one of those, or add it to edge_slm_models and run playbooks/receive.yml."
     )
 
 

@@ -1,0 +1,111 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Instances of llama-server@.service: what systemd tells about one, and what has to be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: What is asked of `systemctl show`.
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "MainPID",
+    "NRestarts",
+    "Result",
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The state of one instance; `environment` is that of its running process."""
+
+    load: str
+    active: str
+    sub: str
+    enabled: bool
+    stale: bool
+    pid: int
+    restarts: int
+    result: str
+    environment: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Digest of what the running process was started with; empty where nothing runs."""
+        return self.environment.get("EDGE_SLM_DIGEST", "")
+
+    @property
+    def port(self) -> str:
+        """Port of the running process; empty where nothing runs."""
+        return self.environment.get("EDGE_SLM_PORT", "")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What has to be done. `reason` says why it is restarted."""
+
+    reload: bool
+    enable: bool
+    restart: bool
+    reason: str
+
+
+def unit_name(instance: str) -> str:
+    """Return the name of an instance's unit."""
+    return f"llama-server@{instance}.service"
+
+
+def parse_environ(data: bytes) -> dict[str, str]:
+    """Parse /proc/PID/environ."""
+    pairs = (item.partition("=") for item in data.decode("utf-8", errors="replace").split("\0"))
+    return {name: value for name, sep, value in pairs if sep}
+
+
+def parse_unit(show: str, environ: bytes) -> Unit:
+    """Read the output of `systemctl show` (properties as above) and the main process's environment."""
+    values = dict(line.partition("=")[::2] for line in show.splitlines())
+    return Unit(
+        load=values.get("LoadState", ""),
+        active=values.get("ActiveState", ""),
+        sub=values.get("SubState", ""),
+        enabled=values.get("UnitFileState", "") == "enabled",
+        stale=values.get("NeedDaemonReload", "") == "yes",
+        pid=int(values.get("MainPID") or 0),
+        restarts=int(values.get("NRestarts") or 0),
+        result=values.get("Result", ""),
+        environment=parse_environ(environ),
+    )
+
+
+def steps_to_run(unit: Unit, digest: str) -> Steps:
+    """Decide how an instance gets to run with what it is to run with, from the live state alone.
+
+    A service that is still loading with the right digest is left alone. One whose unit changed under
+    it is restarted: its process may have been started under the old limits.
+    """
+    missing = unit.load == "not-found"
+    if unit.active not in ("active", "activating", "reloading"):
+        reason = f"was {unit.active or 'not there'}"
+    elif not unit.pid:
+        reason = f"was waiting to be restarted (last result: {unit.result})"
+    elif unit.stale:
+        reason = "its unit has changed"
+    elif unit.digest != digest:
+        reason = "its release, model, arguments or keys have changed"
+    else:
+        reason = ""
+    return Steps(missing or unit.stale, not unit.enabled, bool(reason), reason)
+
+
+def start_problem(unit: Unit, restarts_before: int) -> str:
+    """Say why a service that is being waited for will not come up; empty while it may."""
+    if unit.restarts > restarts_before:
+        return f"it crashed while it started (result: {unit.result}, restarts: {unit.restarts})"
+    if unit.active in ("failed", "inactive"):
+        return f"it is {unit.active} (result: {unit.result})"
+    return ""
