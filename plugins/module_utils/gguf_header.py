@@ -1,0 +1,175 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read the header of a GGUF file: what a model is, without its weights and without numpy.
+
+The format is described in ggml's docs/gguf.md. Versions 2 and 3, little endian.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import asdict, dataclass
+from typing import IO, Any, Union
+
+Value = Union[int, float, bool, str, "list[Any]"]
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+DEFAULT_ALIGNMENT = 32
+#: Value types: number in the file → struct code. 8 is a string, 9 an array.
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+STRING = 8
+ARRAY = 9
+#: Longer arrays are vocabularies: they are passed over.
+KEPT_ARRAY = 4096
+MAX_DIMENSIONS = 8
+
+
+class GgufError(Exception):
+    """The file is no GGUF, or a torn one."""
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What memory planning needs to know about a model. 0 where the file does not say.
+
+    Args:
+        architecture: llama, qwen2, clip (a projector) …
+        context_length: Tokens that it was trained for.
+        embedding_length: Width.
+        block_count: Layers.
+        head_count: Attention heads.
+        head_count_kv: Key/value heads; the largest where layers differ.
+        key_length: Width of a key in one head.
+        value_length: Width of a value in one head.
+    """
+
+    architecture: str
+    context_length: int = 0
+    embedding_length: int = 0
+    block_count: int = 0
+    head_count: int = 0
+    head_count_kv: int = 0
+    key_length: int = 0
+    value_length: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for a manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A GGUF's metadata (long arrays left out), and where its tensors' data starts, in bytes."""
+
+    metadata: dict[str, Value]
+    tensor_count: int
+    data_offset: int
+
+    def shape(self) -> ModelShape:
+        """Return what memory planning needs."""
+        architecture = str(self.metadata.get("general.architecture", ""))
+
+        def number(key: str, default: int = 0) -> int:
+            value = self.metadata.get(f"{architecture}.{key}", default)
+            if isinstance(value, list):
+                return max((int(item) for item in value), default=default)
+            return int(value)
+
+        width, heads = number("embedding_length"), number("attention.head_count")
+        head_width = width // heads if heads else 0
+        return ModelShape(
+            architecture=architecture,
+            context_length=number("context_length"),
+            embedding_length=width,
+            block_count=number("block_count"),
+            head_count=heads,
+            head_count_kv=number("attention.head_count_kv", heads),
+            key_length=number("attention.key_length", head_width),
+            value_length=number("attention.value_length", head_width),
+        )
+
+
+class _Reader:
+    """Read values one after the other, never past the file's end."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        """Start where the file stands."""
+        self.file = file
+        self.size = size
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes."""
+        if count < 0 or count > self.size - self.file.tell():
+            raise GgufError("the file ends inside its header: it is torn")
+        return self.file.read(count)
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes."""
+        if count > self.size - self.file.tell():
+            raise GgufError("the file ends inside its header: it is torn")
+        self.file.seek(count, os.SEEK_CUR)
+
+    def scalar(self, code: str) -> Any:  # noqa: ANN401  (what struct returns)
+        """Return one number."""
+        return struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))[0]
+
+    def text(self) -> str:
+        """Return one string."""
+        return self.take(self.scalar("Q")).decode("utf-8", errors="replace")
+
+    def value(self, kind: int, depth: int = 0) -> Value | None:
+        """Return one value; None for an array that is passed over."""
+        if kind in SCALARS:
+            number: Value = self.scalar(SCALARS[kind])
+            return number
+        if kind == STRING:
+            return self.text()
+        if kind != ARRAY or depth > 1:
+            raise GgufError(f"value type {kind} is not known")
+        item_kind, count = self.scalar("I"), self.scalar("Q")
+        if count <= KEPT_ARRAY:
+            return [self.value(item_kind, depth + 1) for _ in range(count)]
+        if item_kind in SCALARS:
+            self.skip(count * struct.calcsize(f"<{SCALARS[item_kind]}"))
+        else:
+            for _ in range(count):
+                if item_kind == STRING:
+                    self.skip(self.scalar("Q"))
+                else:
+                    self.value(item_kind, depth + 1)
+        return None
+
+
+def read_header(path: str) -> Header:
+    """Read a GGUF's header.
+
+    Raises:
+        GgufError: The file is no GGUF of a known version, or it ends too early.
+        OSError: It cannot be read.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        reader = _Reader(file, size)
+        if size < len(MAGIC) or reader.take(len(MAGIC)) != MAGIC:
+            raise GgufError(f"{path} is not a GGUF file (it does not start with GGUF)")
+        version = reader.scalar("I")
+        if version not in VERSIONS:
+            raise GgufError(f"{path} is GGUF version {version}; versions 2 and 3 are known")
+        tensor_count, pair_count = reader.scalar("Q"), reader.scalar("Q")
+        metadata: dict[str, Value] = {}
+        for _ in range(pair_count):
+            key, kind = reader.text(), reader.scalar("I")
+            value = reader.value(kind)
+            if value is not None:
+                metadata[key] = value
+        for _ in range(tensor_count):
+            reader.text()
+            dimensions = reader.scalar("I")
+            if dimensions > MAX_DIMENSIONS:
+                raise GgufError(f"{path} has a tensor of {dimensions} dimensions: it is torn")
+            reader.skip(8 * dimensions + 4 + 8)
+        alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+        step = alignment if isinstance(alignment, int) and alignment > 0 else DEFAULT_ALIGNMENT
+        return Header(metadata, tensor_count, -(-file.tell() // step) * step)
