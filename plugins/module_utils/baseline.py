@@ -109,11 +109,12 @@ def pending_units(
             if found.loaded and (found.active or found.enabled):
                 actions.append({"name": unit.name, "state": "stopped", "enabled": False})
             continue
-        if not found.active:
+        if any(path in paths for path in unit.reads):
+            # Even where it is not active yet: its package may start it before the file is there.
+            state = unit.on_change
+        elif not found.active:
             state = "started"
-        elif any(
-            p in paths or (p in live_files and live_files[p].modified > found.since) for p in unit.reads
-        ):
+        elif any(path in live_files and live_files[path].modified > found.since for path in unit.reads):
             state = unit.on_change
         if state or not found.enabled:
             actions.append({"name": unit.name, "state": state or "started", "enabled": True})

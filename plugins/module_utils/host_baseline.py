@@ -459,8 +459,7 @@ def wanted_units(inputs: Inputs, skip: Mapping[str, str]) -> list[Unit]:
     if inputs.mdns:
         units.append(Unit("avahi-daemon.service", reads=(AVAHI_CONF, "/etc/hostname")))
     if inputs.unattended_upgrades:
-        units.append(Unit("unattended-upgrades.service", reads=(UPGRADES_CONF,)))
-        units += [Unit("apt-daily.timer"), Unit("apt-daily-upgrade.timer")]
+        units += map(Unit, ("unattended-upgrades.service", "apt-daily.timer", "apt-daily-upgrade.timer"))
     return units
 
 
