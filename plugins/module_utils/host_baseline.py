@@ -30,6 +30,14 @@ TIME_DAEMONS = ("chrony", "ntpsec", "ntp", "openntpd")
 #: Locales that need not be generated.
 BUILT_IN_LOCALES = ("C", "POSIX", "C.UTF-8")
 
+#: Options that could lock the controller out if they went past the inputs that guard them.
+SSH_OPTIONS_WITH_INPUTS = {
+    "allowusers": "ssh_allow_users",
+    "passwordauthentication": "ssh_password_login",
+    "kbdinteractiveauthentication": "ssh_password_login",
+    "challengeresponseauthentication": "ssh_password_login",
+}
+
 SSHD_UNIT = "ssh.service"
 SSHD_DROPIN = "/etc/ssh/sshd_config.d/00-edge-slm.conf"
 AVAHI_CONF = "/etc/avahi/avahi-daemon.conf"
@@ -235,10 +243,11 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
                 "is no public key; give the line of a .pub file, as in 'ssh-ed25519 AAAA… me'.",
             )
     for name, value in inputs.ssh_options.items():
-        if not re.fullmatch(r"[A-Za-z0-9]+", name) or "\n" in value or name.lower() in ("match", "include"):
-            refuse(
-                "ssh_options", f"{name!r} is not an option that can stand in a drop-in; see sshd_config(5)."
-            )
+        own = SSH_OPTIONS_WITH_INPUTS.get(name.lower())
+        if own:
+            refuse("ssh_options", f"{name} has an input of its own: set host_baseline_{own}.")
+        elif not re.fullmatch(r"[A-Za-z0-9]+", name) or "\n" in value or name.lower() in ("match", "include"):
+            refuse("ssh_options", f"{name!r} cannot stand in a drop-in; see sshd_config(5) for what can.")
     for index, cidr in enumerate(inputs.ssh_cidrs):
         fault = firewall.network_problem(cidr)
         if fault:
