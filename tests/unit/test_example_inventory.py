@@ -1,0 +1,103 @@
+"""inventory/example is a fleet that Ansible reads, and sets nothing that no role or playbook knows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.manager import VariableManager
+from ansible_collections.edge_slm.fleet.plugins.module_utils.role_inputs import misspelt_inputs
+
+TOP = Path(__file__).resolve().parents[2]
+WORD = re.compile(r"\bedge_slm_\w+")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return each host's variables in a copy of the example, with the vault's example in its place."""
+    copy = tmp_path_factory.mktemp("inventory") / "home"
+    shutil.copytree(TOP / "inventory" / "example", copy)
+    vault = copy / "group_vars" / "all" / "vault.yml"
+    vault.with_name("vault.yml.example").rename(vault)
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(copy / "hosts.yml")])
+    variables = VariableManager(loader=loader, inventory=inventory)
+    return {host.name: variables.get_vars(host=host) for host in inventory.get_hosts()}
+
+
+@pytest.fixture(scope="module")
+def inputs() -> dict[str, set[str]]:
+    """Return the names of each role's inputs."""
+    return {
+        file.parents[1].name: {
+            name
+            for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"].values()
+            for name in entry.get("options", {})
+        }
+        for file in sorted(TOP.glob("roles/*/meta/argument_specs.yml"))
+    }
+
+
+def documented_words() -> set[str]:
+    """Return the fleet's words that the operators' inventory reference explains in a table's first column."""
+    reference = (TOP / "docs" / "operators" / "inventory.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^\| `(edge_slm_\w+)` \|", reference, flags=re.MULTILINE))
+
+
+def test_it_has_the_three_groups(fleet: dict[str, dict[str, Any]]) -> None:
+    groups = next(iter(fleet.values()))["groups"]
+    assert {name for name in groups if name not in ("all", "ungrouped")} == {"builder", "pi", "jetson"}
+    assert groups["builder"]
+    assert groups["pi"]
+    assert groups["ungrouped"] == groups["jetson"] == []
+
+
+def test_no_role_would_refuse_a_variable(
+    fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]
+) -> None:
+    for role, known in inputs.items():
+        for host, variables in fleet.items():
+            assert misspelt_inputs(role, known, variables) == [], host
+
+
+def test_every_variable_belongs_to_somebody(
+    fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]
+) -> None:
+    """What a file of the example sets is an input of a role, a word of the fleet, or Ansible's own."""
+    known = documented_words().union(*inputs.values())
+    files = [*TOP.glob("inventory/example/*_vars/**/*.yml"), *TOP.glob("inventory/example/**/*.example")]
+    given = {name for file in files for name in yaml.safe_load(file.read_text(encoding="utf-8"))}
+    assert {name for name in given - known if not name.startswith("ansible_")} == set()
+
+
+def test_the_fleets_words_are_used() -> None:
+    """A word that no playbook and no role reads is a lie in the reference."""
+    code = [*TOP.glob("playbooks/**/*.yml"), *TOP.glob("roles/**/*.yml")]
+    used = {word for file in code for word in WORD.findall(file.read_text(encoding="utf-8"))}
+    assert documented_words() - used == set()
+
+
+def test_every_service_names_a_model_of_the_catalogue(fleet: dict[str, dict[str, Any]]) -> None:
+    for host, variables in fleet.items():
+        names = [model["name"] for model in variables["edge_slm_models"]]
+        assert len(names) == len(set(names))
+        for service in variables.get("edge_slm_services", []):
+            assert service["model"] in names, host
+
+
+def test_every_source_is_pinned(fleet: dict[str, dict[str, Any]]) -> None:
+    for model in next(iter(fleet.values()))["edge_slm_models"]:
+        source = model["source"]
+        pin = source["revision"] if "repo" in source else source["sha256"]
+        assert re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", pin), model["name"]
+
+
+def test_an_unchanged_vault_is_refused(fleet: dict[str, dict[str, Any]]) -> None:
+    """The example's keys are empty: nobody serves with a key that stands in a public repository."""
+    assert {key["key"] for key in next(iter(fleet.values()))["edge_slm_api_keys"]} == {""}
