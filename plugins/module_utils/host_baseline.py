@@ -39,6 +39,8 @@ SSH_OPTIONS_WITH_INPUTS = {
 }
 
 SSHD_UNIT = "ssh.service"
+#: Armed while sshd and the firewall change; a killed run leaves it armed, and it must be called off.
+WAY_BACK_UNIT = "edge-slm-way-back.timer"
 SSHD_DROPIN = "/etc/ssh/sshd_config.d/00-edge-slm.conf"
 AVAHI_CONF = "/etc/avahi/avahi-daemon.conf"
 JOURNAL_CONF = "/etc/systemd/journald.conf.d/50-edge-slm.conf"
@@ -532,7 +534,8 @@ def plan(
 
     ssh = plan_ssh(inputs, live, unproven)
     wall = plan_firewall(inputs, live)
-    pending += ["sshd"] * bool(ssh["due"]) + ["firewall"] * bool(wall["due"])
+    armed = live.units.get(WAY_BACK_UNIT, ABSENT_UNIT).active
+    pending += ["sshd"] * bool(ssh["due"]) + ["firewall"] * bool(wall["due"]) + ["way back"] * armed
     return {
         "pending": pending,
         "not_applicable": [f"{name}: not applicable: {why}" for name, why in skip.items()],
@@ -549,6 +552,7 @@ def plan(
         "units": units,
         "ssh": ssh,
         "firewall": wall,
+        "way_back_armed": armed,
     }
 
 

@@ -97,7 +97,8 @@ UNITS = (
     "unattended-upgrades.service",
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
-    "ssh.service",
+    decide.SSHD_UNIT,
+    decide.WAY_BACK_UNIT,
     firewall.UNIT,
 )
 
