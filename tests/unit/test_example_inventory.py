@@ -12,7 +12,13 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
+from ansible_collections.edge_slm.fleet.plugins.module_utils.catalogue import parse_catalogue
 from ansible_collections.edge_slm.fleet.plugins.module_utils.role_inputs import misspelt_inputs
+from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import (
+    Problems,
+    parse_instances,
+    parse_keys,
+)
 
 TOP = Path(__file__).resolve().parents[2]
 WORD = re.compile(r"\bedge_slm_\w+")
@@ -83,21 +89,30 @@ def test_the_fleets_words_are_used() -> None:
     assert documented_words() - used == set()
 
 
-def test_every_service_names_a_model_of_the_catalogue(fleet: dict[str, dict[str, Any]]) -> None:
+def test_the_catalogue_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
+    for variables in fleet.values():
+        assert parse_catalogue(variables["edge_slm_models"])
+
+
+def test_the_services_are_accepted_and_name_models_of_the_catalogue(fleet: dict[str, dict[str, Any]]) -> None:
     for host, variables in fleet.items():
-        names = [model["name"] for model in variables["edge_slm_models"]]
-        assert len(names) == len(set(names))
-        for service in variables.get("edge_slm_services", []):
-            assert service["model"] in names, host
-
-
-def test_every_source_is_pinned(fleet: dict[str, dict[str, Any]]) -> None:
-    for model in next(iter(fleet.values()))["edge_slm_models"]:
-        source = model["source"]
-        pin = source["revision"] if "repo" in source else source["sha256"]
-        assert re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", pin), model["name"]
+        problems = Problems()
+        services = parse_instances(variables.get("edge_slm_services", []), problems)
+        assert problems.found == [], host
+        assert {service.model for service in services} <= {m["name"] for m in variables["edge_slm_models"]}
 
 
 def test_an_unchanged_vault_is_refused(fleet: dict[str, dict[str, Any]]) -> None:
     """The example's keys are empty: nobody serves with a key that stands in a public repository."""
-    assert {key["key"] for key in next(iter(fleet.values()))["edge_slm_api_keys"]} == {""}
+    keys = next(iter(fleet.values()))["edge_slm_api_keys"]
+    problems = Problems()
+    parse_keys(keys, problems)
+    assert len(problems.found) == len(keys)
+    assert all("has no `key`" in problem for problem in problems.found)
+
+
+def test_a_filled_vault_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
+    keys = next(iter(fleet.values()))["edge_slm_api_keys"]
+    problems = Problems()
+    parse_keys([{**key, "key": str(number) * 48} for number, key in enumerate(keys)], problems)
+    assert problems.found == []
