@@ -258,7 +258,7 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
     return Instance(
         name=name,
         model=model,
-        port=_integer(raw.get("port", 8080), f"{where}.port", 1024, 65535, problems, 8080),
+        port=_integer(raw.get("port", 8080), f"{where}.port", 1024, 65535, problems, 0),
         context=None
         if context is None
         else _integer(context, f"{where}.context", 64, 1 << 24, problems, DEFAULT_CONTEXT),
@@ -287,7 +287,7 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
         if count > 1:
             problems.add(variable, f"{count} services are named {name}; give each a `name` of its own.")
     for port, count in Counter(i.port for i in instances).items():
-        if count > 1:
+        if count > 1 and port:
             names = ", ".join(i.name for i in instances if i.port == port)
             problems.add(
                 variable, f"{count} services want port {port} ({names}); give each a `port` of its own."
@@ -614,6 +614,7 @@ def plan_service(
         {
             "LLAMA_ARGS": join_arguments(arguments),
             "EDGE_SLM_PORT": str(instance.port),
+            "EDGE_SLM_RELEASE": release,
             "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port),
             "EDGE_SLM_DIGEST": digest,
         }
@@ -638,8 +639,12 @@ def base_url(listen: str, port: int) -> str:
     address = ipaddress.ip_address(listen)
     if address.is_unspecified:
         address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
-    host = f"[{address}]" if address.version == 6 else str(address)
-    return f"http://{host}:{port}"
+    return f"http://{url_host(str(address))}:{port}"
+
+
+def url_host(address: str) -> str:
+    """Return a name or address as URLs want it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
 
 
 def health_url(listen: str, port: int) -> str:
