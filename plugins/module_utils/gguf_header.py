@@ -39,8 +39,8 @@ class ModelShape:
         context_length: Tokens that it was trained for.
         embedding_length: Width.
         block_count: Layers.
-        head_count: Attention heads.
-        head_count_kv: Key/value heads; the largest where layers differ.
+        head_count: Attention heads; a list where layers differ.
+        head_count_kv: Key/value heads; a list where layers differ.
         key_length: Width of a key in one head.
         value_length: Width of a value in one head.
     """
@@ -49,8 +49,8 @@ class ModelShape:
     context_length: int = 0
     embedding_length: int = 0
     block_count: int = 0
-    head_count: int = 0
-    head_count_kv: int = 0
+    head_count: int | list[int] = 0
+    head_count_kv: int | list[int] = 0
     key_length: int = 0
     value_length: int = 0
 
@@ -71,11 +71,13 @@ class Header:
         """Return what memory planning needs."""
         architecture = str(self.metadata.get("general.architecture", ""))
 
+        def numbers(key: str) -> int | list[int]:
+            value = self.metadata.get(f"{architecture}.{key}", 0)
+            return [int(item) for item in value] if isinstance(value, list) else int(value)
+
         def number(key: str, default: int = 0) -> int:
-            value = self.metadata.get(f"{architecture}.{key}", default)
-            if isinstance(value, list):
-                return max((int(item) for item in value), default=default)
-            return int(value)
+            value = numbers(key) or default
+            return max(value) if isinstance(value, list) else value
 
         width, heads = number("embedding_length"), number("attention.head_count")
         head_width = width // heads if heads else 0
@@ -84,8 +86,8 @@ class Header:
             context_length=number("context_length"),
             embedding_length=width,
             block_count=number("block_count"),
-            head_count=heads,
-            head_count_kv=number("attention.head_count_kv", heads),
+            head_count=numbers("attention.head_count"),
+            head_count_kv=numbers("attention.head_count_kv") or numbers("attention.head_count"),
             key_length=number("attention.key_length", head_width),
             value_length=number("attention.value_length", head_width),
         )
