@@ -19,10 +19,11 @@ lock: env  ## Resolve pyproject.toml into requirements.lock again
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
 
 demo: env  ## The main job: a local fleet of containers serves a real model and answers
-	tools/demo up
+	tools/host-docker
+	python tools/demo.py up
 
-demo-down:  ## Remove every trace of the demo
-	tools/demo down
+demo-down: env  ## Remove every trace of the demo
+	python tools/demo.py down
 
 test: env lint unit molecule  ## Everything: lint, unit tables, roles and the site on real containers
 

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The main job on a local fleet: containers in, answers out (`make demo`, `make demo-down`)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import sources
+import yaml
+from openai import OpenAI
+
+ROOT = Path(__file__).resolve().parents[1]
+INVENTORY = ROOT / "inventory/demo"
+KEY_FILE = ROOT / ".cache/fleet/api-key"
+ENDPOINTS = ROOT / ".demo/endpoints.json"
+QUESTION = "What is the capital of France? Answer in one word."
+
+
+class DemoError(Exception):
+    """Something failed; the message says what, where, and how to look."""
+
+
+def make_key() -> None:
+    """Make the API key of the local fleets where there is none yet."""
+    KEY_FILE.parent.mkdir(parents=True, exist_ok=True)
+    if not KEY_FILE.exists():
+        KEY_FILE.touch(mode=0o600)
+    if not KEY_FILE.read_text():
+        KEY_FILE.write_text(secrets.token_urlsafe(32) + "\n")
+
+
+def how_to_look(host: str) -> str:
+    """Return the commands with which a person looks at a device of the demo."""
+    container = f"edge-slm-demo-{host}"
+    return (
+        f"  look:  docker exec -it {container} journalctl --no-pager -n 50\n"
+        f"         docker exec -it {container} systemctl --failed\n"
+        "  again: make demo (it goes on where it stopped)"
+    )
+
+
+def play(playbook: str) -> dict[str, Any]:
+    """Run a playbook on the demo fleet and return its counts per host.
+
+    Raises:
+        DemoError: With each failure's host, task and message.
+    """
+    failures: list[str] = []
+
+    def watch(event: dict[str, Any]) -> bool:
+        data = event.get("event_data", {})
+        if event["event"] in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
+            message = data.get("res", {}).get("msg", "no message")
+            host = data.get("host", "?")
+            failures.append(f"{host}: {data.get('task')}\n  {message}\n{how_to_look(host)}")
+        return True
+
+    runner = ansible_runner.run(
+        private_data_dir=str(ROOT / ".demo/runner"),
+        project_dir=str(ROOT),
+        playbook=playbook,
+        inventory=str(INVENTORY),
+        envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        event_handler=watch,
+        rotate_artifacts=3,
+    )
+    if runner.rc != 0:
+        raise DemoError("\n\n".join(failures) or f"{playbook} ended with {runner.rc} ({runner.status})")
+    return dict(runner.stats or {})
+
+
+def endpoints() -> list[dict[str, str]]:
+    """Return the fleet's endpoints as clients need them."""
+    listing = subprocess.run(
+        ["ansible-inventory", "--inventory", str(INVENTORY), "--list"],
+        check=True, capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    inventory = json.loads(listing.stdout)
+    settings = yaml.safe_load((INVENTORY / "group_vars/all/main.yml").read_text())
+    return [
+        {
+            "host": host,
+            "engine": "llama.cpp",
+            "base_url": f"http://{inventory['_meta']['hostvars'][host]['fleet_address']}:{service['port']}/v1",
+            "model": service["model"],
+            "api_key_file": str(KEY_FILE),
+        }
+        for host in inventory["pi"]["hosts"]
+        for service in settings["edge_slm_services"]
+    ]
+
+
+def ask(endpoint: dict[str, str]) -> tuple[str, float]:
+    """Ask an endpoint the demo's question; return the answer and the tokens per second."""
+    key = Path(endpoint["api_key_file"]).read_text().splitlines()[0]
+    client = OpenAI(base_url=endpoint["base_url"], api_key=key, timeout=120)
+    started = time.monotonic()
+    answer = client.chat.completions.create(
+        model=endpoint["model"], temperature=0, messages=[{"role": "user", "content": QUESTION}], max_tokens=16
+    )
+    seconds = time.monotonic() - started
+    tokens = answer.usage.completion_tokens if answer.usage else 0
+    timings = (answer.model_extra or {}).get("timings", {})
+    return (answer.choices[0].message.content or "").strip(), timings.get("predicted_per_second", tokens / seconds)
+
+
+def up() -> None:
+    """Start the fleet, converge it, and ask each device."""
+    make_key()
+    chosen = sources.decide()
+    play("molecule/default/create.yml")
+    play("site.yml")
+    ENDPOINTS.parent.mkdir(exist_ok=True)
+    ENDPOINTS.write_text(json.dumps(endpoints(), indent=2) + "\n")
+
+    print(f"\nQ: {QUESTION}")
+    for endpoint in endpoints():
+        answer, speed = ask(endpoint)
+        page = endpoint["base_url"].removesuffix("v1")
+        print(f"{endpoint['host']}: {answer}   ({speed:.1f} tokens/s, web UI {page})")
+    hub = "a local stand-in for the hub (tools/local_hub.py)" if chosen["hub_endpoint"] else "huggingface.co"
+    engine = chosen["llama_cpp_source"]
+    print(f"\nmodel from {hub}, llama.cpp from {engine.get('git') or Path(engine['archive']).name}")
+    print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
+    print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
+    print("run again  ansible-playbook site.yml -i inventory/demo")
+    print("stop       make demo-down")
+
+
+def down() -> None:
+    """Remove every trace of the demo."""
+    if (ROOT / ".cache/sources.json").exists():
+        play("molecule/default/destroy.yml")
+    subprocess.run(["docker", "volume", "rm", "--force", "edge-slm-ccache"], check=False, capture_output=True)
+    subprocess.run(["rm", "-rf", str(ROOT / ".demo")], check=True)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=["up", "down"])
+    try:
+        {"up": up, "down": down}[parser.parse_args().verb]()
+    except (DemoError, subprocess.CalledProcessError) as error:
+        print(f"\nThe demo failed.\n\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
