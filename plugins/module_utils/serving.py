@@ -599,10 +599,15 @@ def plan_service(
     high, top = needed + needed // 8, needed + needed // 4
     timeout = start_timeout_seconds(model, board)
     dropin = dropin_text(high, top, timeout, instance.gpu_layers > 0)
+    variables = {
+        "LLAMA_ARGS": join_arguments(arguments),
+        "EDGE_SLM_PORT": str(instance.port),
+        "EDGE_SLM_RELEASE": release,
+        "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port),
+    }
     digest = restart_digest(
         {
-            "arguments": arguments,
-            "release": release,
+            "environment": variables,
             "unit": unit,
             "dropin": dropin,
             "keys": hashlib.sha256(keys.encode()).hexdigest(),
@@ -610,15 +615,7 @@ def plan_service(
             "projector": model.projector_sha256,
         }
     )
-    environment = environment_text(
-        {
-            "LLAMA_ARGS": join_arguments(arguments),
-            "EDGE_SLM_PORT": str(instance.port),
-            "EDGE_SLM_RELEASE": release,
-            "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port),
-            "EDGE_SLM_DIGEST": digest,
-        }
-    )
+    environment = environment_text({**variables, "EDGE_SLM_DIGEST": digest})
     return Service(
         instance=instance,
         model=model,

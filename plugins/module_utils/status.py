@@ -66,7 +66,7 @@ def host_report(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """
     reachable = bool(result) and not result.get("unreachable", False)
     problem = ""
-    if not reachable or result.get("failed"):
+    if not reachable or "endpoints" not in result:
         lines = str(result.get("msg") or "no answer").strip().splitlines()
         problem = lines[0] if lines else "no answer"
     return {
