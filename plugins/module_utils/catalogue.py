@@ -483,7 +483,7 @@ def steps(model: Model, found: Found) -> list[str]:
             todo.add("convert_projector")
         if todo & {"convert", "convert_projector"}:
             todo.add("fetch")
-        if not model.keep_source:
+        if not model.keep_source and (found.source or "fetch" in todo):
             todo.add("prune")
     if ready_sources(model):
         todo.add("ready")

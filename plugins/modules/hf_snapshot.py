@@ -267,8 +267,8 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("huggingface_hub"))
     try:
         if changed:
-            os.makedirs(dest, exist_ok=True)
             noted = {"inputs": inputs, "files": listing(params)}
+            os.makedirs(dest, exist_ok=True)
             bring(params, noted["files"])
             write_json(marker, noted)
         gguf, projector = (sizes(dest, noted["files"], part) for part in (False, True))

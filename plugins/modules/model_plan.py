@@ -74,6 +74,11 @@ models:
   returned: success
   type: list
   elements: dict
+missing_packages:
+  description: Debian packages that fetching needs and the host lacks.
+  returned: success
+  type: list
+  elements: str
 missing_tools:
   description: Which programs the steps need and the host lacks, each with the mend.
   returned: success
@@ -82,6 +87,7 @@ missing_tools:
 """
 
 import os
+import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -220,6 +226,12 @@ def missing(plans: list[dict[str, Any]], tools: dict[str, str]) -> list[str]:
     return [message for needed, path, message in checks if needed and not os.path.exists(path)]
 
 
+def missing_packages() -> list[str]:
+    """Return which packages fetching needs and the host lacks: resumable downloads, the system's trust."""
+    signs = {"aria2": shutil.which("aria2c"), "ca-certificates": shutil.which("update-ca-certificates")}
+    return [package for package, sign in signs.items() if not sign]
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -242,7 +254,12 @@ def main() -> None:
     layout = Layout(given["models_path"], given["cache_path"])
     tools = {name: given[name] for name in ("python", "converter_dir", "quantize")}
     plans = [plan(model, look(model, layout, not module.check_mode), layout, tools) for model in models]
-    module.exit_json(changed=False, models=plans, missing_tools=missing(plans, tools))
+    module.exit_json(
+        changed=False,
+        models=plans,
+        missing_packages=missing_packages(),
+        missing_tools=missing(plans, tools),
+    )
 
 
 if __name__ == "__main__":

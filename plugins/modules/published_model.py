@@ -113,7 +113,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.publishing import a
 
 def tidy(directory: str, keep: list[str]) -> None:
     """Remove work files of other inputs and rests of killed runs."""
-    stay = {name for kept in keep for name in (kept, f"{kept}.json", f".{kept}.verified")}
+    beside = ("{}", "{}.json", "{}.snapshot.json", ".{}.verified")
+    stay = {name.format(kept) for kept in keep for name in beside}
     for entry in os.listdir(directory) if os.path.isdir(directory) else []:
         path = os.path.join(directory, entry)
         if entry in stay:
