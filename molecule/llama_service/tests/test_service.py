@@ -1,0 +1,136 @@
+"""What the role llama_service guarantees, seen from inside and outside of a device."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+import testinfra
+
+HOST = "pi-01"
+INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
+PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
+
+
+@pytest.fixture(scope="module")
+def host() -> Any:
+    return testinfra.get_host(f"ansible://{HOST}?ansible_inventory={INVENTORY}", sudo=True)
+
+
+@pytest.fixture(scope="module")
+def variables(host: Any) -> dict[str, Any]:
+    found: dict[str, Any] = host.ansible.get_variables()
+    return found
+
+
+@pytest.fixture(scope="module")
+def service(variables: dict[str, Any]) -> dict[str, Any]:
+    first: dict[str, Any] = variables["edge_slm_services"][0]
+    return {"name": first["model"], "port": 8080, **first}
+
+
+@pytest.fixture(scope="module")
+def unit(service: dict[str, Any]) -> str:
+    return f"llama-server@{service['name']}"
+
+
+@pytest.fixture(scope="module")
+def url(host: Any, service: dict[str, Any]) -> str:
+    address = host.ansible("debug", "var=ansible_host")["ansible_host"]
+    return f"http://{address}:{service['port']}"
+
+
+@pytest.fixture(scope="module")
+def key(host: Any) -> str:
+    lines: str = host.file("/etc/edge-slm/llama-server/api-keys").content_string
+    return lines.split("\n", 1)[0]
+
+
+def ask(url: str, key: str = "", body: dict[str, Any] | None = None) -> tuple[int, str]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data)  # noqa: S310
+    request.add_header("Content-Type", "application/json")
+    if key:
+        request.add_header("Authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def completion(url: str, key: str) -> tuple[int, str]:
+    return ask(f"{url}/v1/completions", key, {"prompt": PROMPT, "max_tokens": 2, "temperature": 0})
+
+
+def test_it_runs_and_starts_at_boot(host: Any, unit: str) -> None:
+    assert host.service(unit).is_running
+    assert host.service(unit).is_enabled
+    assert host.run("systemctl --failed --no-legend").stdout == ""
+
+
+def test_it_answers_from_outside_with_a_key(url: str, key: str) -> None:
+    status, body = completion(url, key)
+    assert status == 200
+    assert "Paris" in json.loads(body)["choices"][0]["text"]
+
+
+@pytest.mark.parametrize("wrong", ["", "not-a-key-of-this-endpoint"])
+def test_it_refuses_without_a_right_key(url: str, wrong: str) -> None:
+    assert completion(url, wrong)[0] == 401
+    assert ask(f"{url}/metrics", wrong)[0] == 401
+
+
+def test_it_has_metrics_and_hides_slots(url: str, key: str) -> None:
+    assert "llamacpp:" in ask(f"{url}/metrics", key)[1]
+    assert ask(f"{url}/slots", key)[0] in (404, 501)
+
+
+def test_it_is_called_by_its_model(url: str, service: dict[str, Any]) -> None:
+    models = json.loads(ask(f"{url}/v1/models")[1])["data"]
+    assert [model["id"] for model in models] == [service["model"]]
+
+
+def test_it_is_hardened(host: Any, unit: str) -> None:
+    report = host.check_output(f"systemd-analyze security --no-pager {unit}")
+    found = re.search(r"exposure level for \S+: ([\d.]+)", report)
+    assert found
+    assert float(found.group(1)) <= 1.5
+
+
+def test_it_runs_as_its_own_user(host: Any, unit: str) -> None:
+    pid = host.check_output(f"systemctl show -p MainPID --value {unit}")
+    assert host.check_output(f"ps -o user= -p {pid} || stat -c %U /proc/{pid}").strip() == "edge-slm"
+
+
+def test_keys_are_secret(host: Any, key: str, unit: str) -> None:
+    file = host.file("/etc/edge-slm/llama-server/api-keys")
+    assert (file.user, file.group, file.mode) == ("root", "edge-slm", 0o640)
+    pid = host.check_output(f"systemctl show -p MainPID --value {unit}")
+    assert key not in host.file(f"/proc/{pid}/cmdline").content_string
+    assert key not in host.check_output(f"journalctl -u {unit} --no-pager")
+
+
+def test_limits_follow_the_model(host: Any, unit: str) -> None:
+    show = host.check_output(f"systemctl show -p MemoryHigh,MemoryMax,TimeoutStartUSec {unit}")
+    values = dict(line.split("=", 1) for line in show.splitlines())
+    assert 0 < int(values["MemoryHigh"]) < int(values["MemoryMax"]) < 1 << 40
+    assert values["TimeoutStartUSec"] != "infinity"
+
+
+def test_it_comes_back_after_a_crash(host: Any, unit: str, url: str, key: str) -> None:
+    host.check_output(f"systemctl kill --signal=KILL --kill-whom=main {unit}")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        state = host.run(f"systemctl show -p ActiveState,NRestarts {unit}").stdout
+        if "ActiveState=active" in state and "NRestarts=0" not in state:
+            break
+    assert completion(url, key)[0] == 200
