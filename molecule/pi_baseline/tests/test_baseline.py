@@ -1,0 +1,151 @@
+"""The roles host_baseline and pi_baseline, seen from outside and from within."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import testinfra
+
+INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
+OPEN, CLOSED = 8080, 9100
+
+
+def connect(name: str) -> Any:
+    # Only Ansible itself resolves the templates in the inventory.
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
+
+
+@pytest.fixture(scope="module")
+def host() -> Any:
+    return connect("pi-01")
+
+
+@pytest.fixture(scope="module")
+def neighbour() -> Any:
+    return connect("pi-02")
+
+
+@pytest.fixture(scope="module")
+def login() -> list[str]:
+    """Return the ssh command of the controller, without the user."""
+    argv = ["ansible", "pi-01", "--inventory", INVENTORY, "--module-name", "ansible.builtin.debug", "--args"]
+    message = "msg={{ ansible_host }}|{{ fleet_key }}|"
+    # One line, whatever callback the configuration chooses.
+    done = subprocess.run(
+        [*argv, message], capture_output=True, check=True, text=True, env={**os.environ, "COLUMNS": "1000"}
+    )
+    address, key = done.stdout.split("msg", 1)[1].strip("': \"").replace("\n", "").split("|")[:2]
+    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+    return ["ssh", *(word for option in options for word in ("-o", option)), "-i", key, address]
+
+
+def test_sshd_takes_keys_only(host: Any) -> None:
+    effective = host.run("/usr/sbin/sshd -T").stdout.splitlines()
+    assert {"passwordauthentication no", "kbdinteractiveauthentication no", "permitrootlogin no"} <= set(
+        effective
+    )
+
+
+def test_controller_logs_in_by_key_and_not_without(login: list[str]) -> None:
+    assert subprocess.run([*login, "-l", "pi", "true"], check=False).returncode == 0
+    refused = subprocess.run(
+        [*login[:1], "-o", "PubkeyAuthentication=no", *login[1:], "-l", "pi", "true"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert "Permission denied (publickey)" in refused.stderr
+
+
+def test_admin_user_logs_in_and_is_root_by_sudo(login: list[str]) -> None:
+    done = subprocess.run([*login, "-l", "ops", "sudo -n id -u"], capture_output=True, check=False, text=True)
+    assert done.stdout.strip() == "0"
+
+
+def test_nothing_is_left_to_undo_the_change(host: Any) -> None:
+    assert host.run("systemctl is-active edge-slm-way-back.timer").stdout.strip() == "inactive"
+
+
+@pytest.fixture
+def listeners(host: Any) -> Iterator[None]:
+    """Answer on an open and on a closed port, where nothing answers yet."""
+    units = []
+    for port in (OPEN, CLOSED):
+        if not host.run(f"ss -Hltn sport = :{port}").stdout:
+            units.append(f"edge-slm-test-{port}")
+            host.run_expect(
+                [0], f"systemd-run --quiet --collect --unit={units[-1]} python3 -m http.server {port} -d /srv"
+            )
+    host.run("sleep 1")
+    yield
+    for unit in units:
+        host.run(f"systemctl stop {unit}")
+
+
+@pytest.mark.usefixtures("listeners")
+def test_firewall_lets_in_what_is_named_and_drops_the_rest(host: Any, neighbour: Any) -> None:
+    for port, reached in ((OPEN, True), (CLOSED, False)):
+        local = host.run(f"curl -s -o /dev/null -m 5 http://127.0.0.1:{port}/")
+        assert local.rc == 0, f"{port} answers on the host itself"
+        distant = neighbour.run(f"curl -s -o /dev/null -m 5 http://pi-01:{port}/")
+        assert (distant.rc == 0) is reached, f"{port} from the neighbour"
+
+
+def test_firewall_owns_one_table_and_survives_a_boot(host: Any) -> None:
+    tables = host.run("nft list tables").stdout.split("\n")
+    assert "table inet edge_slm" in tables
+    assert "table ip nat" in tables, "the engine's own table is still there"
+    unit = host.service("edge-slm-firewall")
+    assert unit.is_enabled
+    assert unit.is_running
+
+
+def test_firewall_comes_back_after_its_table_was_lost(host: Any) -> None:
+    host.run_expect([0], "nft delete table inet edge_slm")
+    host.run_expect([0], "systemctl restart edge-slm-firewall.service")
+    assert "policy drop" in host.run("nft list table inet edge_slm").stdout
+
+
+def test_name_in_the_local_network(host: Any) -> None:
+    assert host.service("avahi-daemon").is_running
+    assert host.run("getent hosts pi-01.local").rc == 0
+
+
+def test_time_zone_and_locale(host: Any) -> None:
+    assert host.file("/etc/localtime").linked_to == "/usr/share/zoneinfo/Europe/Berlin"
+    assert "en_GB.utf8" in host.run("locale -a").stdout
+    assert "LANG=en_GB.UTF-8" in host.file("/etc/default/locale").content_string
+
+
+def test_security_fixes_come_unattended(host: Any) -> None:
+    settings = host.run("apt-config dump").stdout
+    origins = [
+        line for line in settings.splitlines() if line.startswith("Unattended-Upgrade::Origins-Pattern::")
+    ]
+    assert origins
+    assert all("ecurity" in line for line in origins)
+    assert 'APT::Periodic::Unattended-Upgrade "1";' in settings
+    assert "docker.*" in settings
+
+
+def test_journal_is_capped(host: Any) -> None:
+    assert "SystemMaxUse=200M" in host.run("systemd-analyze cat-config systemd/journald.conf").stdout
+
+
+def test_boot_settings(host: Any) -> None:
+    config = host.file("/boot/firmware/config.txt").content_string
+    assert config.startswith("dtparam=audio=on\n")
+    assert config.count("gpu_mem=16") == 1
+    assert config.index("[cm5]") < config.rindex("[all]") < config.index("gpu_mem=16")
+    cmdline = host.file("/boot/firmware/cmdline.txt").content_string
+    assert "\n" not in cmdline.strip(), "the kernel reads one line"
+    assert "cgroup_enable=memory" in cmdline.split()
+
+
+def test_system_is_sound(host: Any) -> None:
+    assert host.run("systemctl get-default").stdout.strip() == "multi-user.target"
+    assert host.run("systemctl --failed --no-legend").stdout == ""
