@@ -135,7 +135,8 @@ def render(
     ssh = [str(cidr) for cidr in ssh_cidrs] + ([controller] if controller else [])
     lines = [
         'iif "lo" accept',
-        "meta l4proto { icmp, ipv6-icmp } accept",
+        # By number: their names are in /etc/protocols, which a small system may lack.
+        'meta l4proto { 1, 58 } accept comment "ICMP"',
         'udp sport 67 udp dport 68 accept comment "DHCP"',
         'udp sport 547 udp dport 546 accept comment "DHCPv6"',
     ]
