@@ -32,7 +32,7 @@ SERVER_FLAGS = (
     "--no-cors-credentials",
     "--no-kv-unified",
     "--no-slots",
-    "--no-webui",
+    "--no-ui",
     "--offline",
     "--parallel",
     "--port",
@@ -44,7 +44,7 @@ SERVER_FLAGS = (
 REFUSED_FLAGS = frozenset(
     {
         "-m", "-a", "-c", "-b", "-ub", "-np", "-ngl", "-t", "-cram", "-mm", "-fit", "-kvu", "-nkvu",
-        "-no-kvu", "-ag", "-hf", "-hfr", "-mu", "--kv-unified", "--slots", "--webui", "--ui", "--no-ui",
+        "-no-kvu", "-ag", "-hf", "-hfr", "-mu", "--kv-unified", "--slots", "--webui", "--ui", "--no-webui",
         "--cors-credentials", "--embedding", "--n-gpu-layers", "--api-key", "--hf-token", "--hf-repo",
         "--model-url", "--agent", "--tools", "--reuse-port",
     }
@@ -465,7 +465,7 @@ def server_arguments(
     arguments += ["--gpu-layers", str(instance.gpu_layers), "--fit", "off", "--offline"]
     arguments += ["--cors-origins", instance.cors_origins, "--no-cors-credentials", "--no-slots", "--metrics"]
     if not instance.ui:
-        arguments.append("--no-webui")
+        arguments.append("--no-ui")
     if instance.embeddings:
         arguments.append("--embeddings")
     return (*arguments, *instance.extra_args)

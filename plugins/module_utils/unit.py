@@ -104,7 +104,7 @@ def steps_to_run(unit: Unit, digest: str) -> Steps:
 
 def start_problem(unit: Unit, restarts_before: int) -> str:
     """Say why a service that is being waited for will not come up; empty while it may."""
-    if unit.restarts > restarts_before:
+    if unit.restarts > restarts_before or unit.sub.startswith("auto-restart"):
         return f"it crashed while it started (result: {unit.result}, restarts: {unit.restarts})"
     if unit.active in ("failed", "inactive"):
         return f"it is {unit.active} (result: {unit.result})"

@@ -70,7 +70,7 @@ def test_arguments(instance: Instance, expected: dict[str, str]) -> None:
 def test_arguments_hide_slots_and_keep_the_server_offline() -> None:
     words = arguments(Instance("a", "m"))
     assert {"--no-slots", "--metrics", "--offline", "--no-kv-unified", "--no-cors-credentials"} <= set(words)
-    assert "--no-webui" not in words
+    assert "--no-ui" not in words
     assert "--embeddings" not in words
     assert "--api-key" not in words
 

@@ -65,6 +65,7 @@ def test_parse_unit_copes_with_no_systemd() -> None:
         ({}, 0, ""),
         ({"NRestarts": "2"}, 2, ""),
         ({"NRestarts": "3", "Result": "exit-code"}, 2, "crashed while it started (result: exit-code"),
+        ({"ActiveState": "activating", "SubState": "auto-restart"}, 0, "crashed while it started"),
         ({"ActiveState": "failed", "Result": "start-limit-hit"}, 0, "start-limit-hit"),
     ],
 )

@@ -20,7 +20,8 @@ PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The ca
 
 @pytest.fixture(scope="module")
 def host() -> Any:
-    return testinfra.get_host(f"ansible://{HOST}?ansible_inventory={INVENTORY}", sudo=True)
+    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
+    return testinfra.get_host(f"ansible://{HOST}?ansible_inventory={INVENTORY}&force_ansible=True")
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +94,8 @@ def test_it_has_metrics_and_hides_slots(url: str, key: str) -> None:
     assert ask(f"{url}/slots", key)[0] in (404, 501)
 
 
-def test_it_is_called_by_its_model(url: str, service: dict[str, Any]) -> None:
-    models = json.loads(ask(f"{url}/v1/models")[1])["data"]
+def test_it_is_called_by_its_model(url: str, key: str, service: dict[str, Any]) -> None:
+    models = json.loads(ask(f"{url}/v1/models", key)[1])["data"]
     assert [model["id"] for model in models] == [service["model"]]
 
 
