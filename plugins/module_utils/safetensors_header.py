@@ -37,7 +37,7 @@ def shapes(path: str) -> dict[str, list[int]]:
         try:
             header = json.loads(file.read(length))
             return {name: list(told["shape"]) for name, told in header.items() if name != "__metadata__"}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SafetensorsError(f"{path} has a header that cannot be read: {error}") from error
 
 
