@@ -65,8 +65,10 @@ def play(playbook: str) -> dict[str, Any]:
             failures.append(f"{host}: {data.get('task')}\n  {message}\n{how_to_look(host)}")
         return True
 
+    private = ROOT / ".demo/runner"
+    private.mkdir(parents=True, exist_ok=True)
     runner = ansible_runner.run(
-        private_data_dir=str(ROOT / ".demo/runner"),
+        private_data_dir=str(private),
         project_dir=str(ROOT),
         playbook=playbook,
         inventory=str(INVENTORY),
@@ -120,7 +122,6 @@ def up() -> None:
     chosen = sources.decide()
     play("molecule/default/create.yml")
     play("site.yml")
-    ENDPOINTS.parent.mkdir(exist_ok=True)
     ENDPOINTS.write_text(json.dumps(endpoints(), indent=2) + "\n")
 
     print(f"\nQ: {QUESTION}")
@@ -128,9 +129,8 @@ def up() -> None:
         answer, speed = ask(endpoint)
         page = endpoint["base_url"].removesuffix("v1")
         print(f"{endpoint['host']}: {answer}   ({speed:.1f} tokens/s, web UI {page})")
-    hub = "a local stand-in for the hub (tools/local_hub.py)" if chosen["hub_endpoint"] else "huggingface.co"
     engine = chosen["llama_cpp_source"]
-    print(f"\nmodel from {hub}, llama.cpp from {engine.get('git') or Path(engine['archive']).name}")
+    print(f"\nmodel from {sources.describe_hub(chosen)}, llama.cpp from {engine.get('git') or Path(engine['archive']).name}")
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
     print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
     print("run again  ansible-playbook site.yml -i inventory/demo")

@@ -95,9 +95,9 @@ def llama_cpp_source(reachable: bool) -> dict[str, Any]:
 
 
 def model_source(reachable: bool) -> tuple[dict[str, str], str]:
-    """Return the source of the catalogue's entry, and the hub's address ('' = the usual one)."""
+    """Return the source of the catalogue's entry, and the hub's address."""
     if reachable:
-        return {"repo": REPO, "revision": REVISION}, ""
+        return {"repo": REPO, "revision": REVISION}, HUB_URL
     hub = CACHE / "hub"
     hub.mkdir(parents=True, exist_ok=True)
     done = CACHE / f"hub-{WHEEL_SHA256[:12]}"
@@ -119,12 +119,17 @@ def decide() -> dict[str, Any]:
     return sources
 
 
+def describe_hub(sources: dict[str, Any]) -> str:
+    """Say which hub the model comes from."""
+    return HUB_URL if sources["hub_endpoint"] == HUB_URL else "a local stand-in for the hub (tools/local_hub.py)"
+
+
 def main() -> None:
     """Command line."""
     sources = decide()
     engine = sources["llama_cpp_source"]
     print(f"llama.cpp: {engine.get('git') or Path(engine['archive']).name}")
-    print(f"model:     {REPO} from {sources['hub_endpoint'] and 'a local stand-in for the hub' or HUB_URL}")
+    print(f"model:     {REPO} from {describe_hub(sources)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""What the role llama_cpp leaves: a release that was built here, one that was received, one without UI."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+ROOT = "/opt/edge-slm/llama.cpp"
+TOOLS = ["llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split"]
+
+
+def host(name: str) -> Host:
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={os.environ['EDGE_SLM_TEST_INVENTORY']}")
+
+
+def description(device: Host) -> dict[str, object]:
+    return dict(json.loads(device.file(f"{ROOT}/current/release.json").content_string))
+
+
+@pytest.mark.parametrize("name", ["builder-01", "pi-01", "pi-02"])
+def test_current_is_a_whole_release_named_by_its_key(name: str) -> None:
+    device = host(name)
+    key = description(device)["key"]
+    assert device.file(f"{ROOT}/current").linked_to == f"{ROOT}/releases/{key}"
+    for tool in TOOLS:
+        assert device.file(f"{ROOT}/current/bin/{tool}").mode == 0o755
+    assert "11434" in device.run(f"{ROOT}/current/bin/llama-server --version").stderr
+    assert not device.run(f"ls -d {ROOT}/releases/*.part").stdout
+
+
+def test_device_runs_the_very_bytes_that_the_builder_made() -> None:
+    sums = {
+        name: host(name).check_output(f"cd {ROOT}/current/bin && sha256sum *") for name in ("builder-01", "pi-01")
+    }
+    assert sums["builder-01"] == sums["pi-01"]
+
+
+@pytest.mark.parametrize(("name", "status"), [("pi-01", "200"), ("pi-02", "404")])
+def test_web_page_is_there_exactly_when_it_was_built_in(name: str, status: str) -> None:
+    device = host(name)
+    script = (
+        f"{ROOT}/current/bin/llama-server --model {ROOT}/current/selftest.gguf --host 127.0.0.1 --port 18080 "
+        ">/dev/null 2>&1 & server=$!; "
+        "curl --silent --retry 50 --retry-all-errors --retry-delay 1 --fail -o /dev/null http://127.0.0.1:18080/health; "
+        "curl --silent --compressed -o /dev/null -w '%{http_code}' http://127.0.0.1:18080/; kill $server"
+    )
+    assert device.run(script).stdout == status
+
+
+def test_devices_have_no_compiler_unless_they_build() -> None:
+    assert not host("pi-01").package("cmake").is_installed
+    assert host("pi-02").package("cmake").is_installed
+
+
+def test_converter_runs_from_the_release() -> None:
+    command = f"{ROOT}/venv/bin/python {ROOT}/current/converter/convert_hf_to_gguf.py --help"
+    assert "--outtype" in host("builder-01").check_output(command)
