@@ -101,7 +101,11 @@ def test_corruption_is_noticed_in_every_file(hub: Hub, root: Path, match: str) -
         ({"include": ["*.bin"]}, r"^source: nothing in .* matches .*config\.json"),
     ],
 )
-def test_refusals(hub: Hub, root: Path, changes: dict[str, Any], message: str) -> None:
+def test_refusals(
+    hub: Hub, root: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # huggingface_hub waits longer and longer between its attempts.
+    monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(SnapshotError, match=message):
         listing(params(hub, root, **changes))
 

@@ -1,0 +1,116 @@
+"""What the role model_pipeline leaves: published models, whole, on the builder and on a device."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+MODELS = "/var/lib/edge-slm/models"
+CACHE = "/var/cache/edge-slm/models"
+BIN = "/opt/edge-slm/llama.cpp/current/bin"
+SCRATCH = "/var/cache/edge-slm/test-quantisations"
+REAL = "smollm2-135m-instruct"
+
+#: The book's Table 11.1.
+QUANTISATIONS = [
+    *("Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_0", "Q4_K_S"),
+    *("Q4_K_M", "Q5_0", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"),
+]
+#: A completion that even the smallest types get right on a 135M model.
+CANARY = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
+
+
+def host(name: str) -> Host:
+    inventory = os.environ["EDGE_SLM_TEST_INVENTORY"]
+    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}&force_ansible=True")
+
+
+def manifest(device: Host, model: str) -> dict[str, Any]:
+    return dict(json.loads(device.check_output(f"cat {MODELS}/{model}/manifest.json")))
+
+
+@pytest.mark.parametrize("name", ["builder-01", "pi-01"])
+@pytest.mark.parametrize("model", [REAL, "ready"])
+def test_files_are_what_the_manifest_says(name: str, model: str) -> None:
+    device = host(name)
+    told = manifest(device, model)
+    assert told["name"] == model
+    assert [file["kind"] for file in told["files"]] == ["model"]
+    for file in told["files"]:
+        path = f"{MODELS}/{model}/{file['path']}"
+        assert file["path"] == f"{file['sha256'][:12]}.gguf"
+        assert device.check_output(f"sha256sum {path}").split()[0] == file["sha256"]
+        assert int(device.check_output(f"stat -c %s {path}")) == file["size"]
+        assert device.check_output(f"stat -c '%a %U' {path}") == "644 root"
+
+
+def test_manifest_tells_where_the_model_comes_from_and_what_it_needs() -> None:
+    told = manifest(host("builder-01"), REAL)
+    assert len(told["source"]["revision"]) == 40
+    assert (told["quantisation"], told["outtype"], told["architecture"]) == ("Q4_K_M", "f16", "llama")
+    assert (told["block_count"], told["head_count"], told["head_count_kv"]) == (30, 9, 3)
+    assert told["context_length"] == 8192
+    assert told["converter"], "which llama.cpp converted it"
+
+
+def test_device_has_what_the_builder_published() -> None:
+    for model in (REAL, "ready"):
+        there = manifest(host("builder-01"), model)
+        here = manifest(host("pi-01"), model)
+        assert {**here, "history": []} == {**there, "history": []}
+
+
+@pytest.mark.parametrize("name", ["builder-01", "pi-01"])
+def test_nothing_half_made_is_left(name: str) -> None:
+    found = host(name).check_output(f"find {MODELS} {CACHE} -name '*.part*' 2>/dev/null || true")
+    assert found == ""
+
+
+def test_original_weights_are_pruned_and_the_converted_model_is_kept() -> None:
+    found = host("builder-01").check_output(f"find {CACHE}/{REAL} -type f -not -name '.*'").splitlines()
+    assert not [path for path in found if path.endswith(".safetensors")]
+    assert len([path for path in found if path.endswith(".gguf")]) == 1
+
+
+@pytest.fixture(scope="module")
+def converted() -> Iterator[tuple[Host, str]]:
+    device = host("builder-01")
+    yield device, device.check_output(f"ls {CACHE}/{REAL}/f16-*.gguf")
+    device.run(f"rm -rf {SCRATCH}")
+
+
+@pytest.mark.parametrize("quantisation", QUANTISATIONS)
+def test_quantisations_of_the_book_answer(converted: tuple[Host, str], quantisation: str) -> None:
+    """Each on the real weights: made, about as large as announced, and the canary is answered."""
+    device, source = converted
+    made = device.ansible(
+        "edge_slm.fleet.quantised_file",
+        json.dumps(
+            {
+                "program": f"{BIN}/llama-quantize",
+                "src": source,
+                "dest": f"{SCRATCH}/{quantisation}.gguf",
+                "quantisation": quantisation,
+                "inputs": {"source": source},
+            }
+        ),
+        check=False,
+    )
+    assert made.get("changed"), made
+    assert abs(made["announced_bytes"] - made["size"]) < 64 * 1024
+    body = json.dumps({"prompt": CANARY, "n_predict": 2, "temperature": 0})
+    file, url = f"{SCRATCH}/{quantisation}.gguf", "http://127.0.0.1:18081"
+    serve = f"{BIN}/llama-server --model {file} --host 127.0.0.1 --port 18081 --ctx-size 256 --parallel 1"
+    wait = "curl --silent --retry 100 --retry-all-errors --retry-delay 1 --fail --output /dev/null"
+    answer = device.run(
+        f"{serve} >/dev/null 2>&1 & server=$!; {wait} {url}/health; "
+        f"curl --silent {url}/completion -d '{body}'; kill $server; wait $server; rm -f {file}*"
+    )
+    assert "Paris" in json.loads(answer.stdout)["content"]
