@@ -30,9 +30,7 @@ completion = client.chat.completions.create(
         },
         {
             "role": "user",
-            "content": sys.argv[2]
-            if len(sys.argv) > 2
-            else "Building a website can be done in 10 simple steps:",
+            "content": sys.argv[2] if len(sys.argv) > 2 else "Building a website can be done in 10 simple steps:",
         },
     ],
 )

@@ -130,7 +130,8 @@ def up() -> None:
         page = endpoint["base_url"].removesuffix("v1")
         print(f"{endpoint['host']}: {answer}   ({speed:.1f} tokens/s, web UI {page})")
     engine = chosen["llama_cpp_source"]
-    print(f"\nmodel from {sources.describe_hub(chosen)}, llama.cpp from {engine.get('git') or Path(engine['archive']).name}")
+    origin = engine.get("git") or Path(engine["archive"]).name
+    print(f"\nmodel from {sources.describe_hub(chosen)}, llama.cpp from {origin}")
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
     print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
     print("run again  ansible-playbook site.yml -i inventory/demo")

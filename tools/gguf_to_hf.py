@@ -156,9 +156,7 @@ def tokenizer_files(model: Model) -> dict[str, dict[str, Any]]:
         raise UnsupportedModelError(f"do not know the pre-tokenizer {splitting}")
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     added = {
-        number: {"content": token, **flags}
-        for number, token in enumerate(tokens)
-        if kinds[number] == CONTROL_TOKEN
+        number: {"content": token, **flags} for number, token in enumerate(tokens) if kinds[number] == CONTROL_TOKEN
     }
     special = {
         "bos_token": tokens[model.require("tokenizer.ggml.bos_token_id")],

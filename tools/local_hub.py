@@ -71,9 +71,7 @@ def _stored(path: Path, size: int, _mtime_ns: int) -> Stored:
             git.update(block)
     if size < LFS_SIZE and path.suffix not in LFS_SUFFIXES:
         return Stored(size, git.hexdigest(), "")
-    pointer = (
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256.hexdigest()}\nsize {size}\n".encode()
-    )
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256.hexdigest()}\nsize {size}\n".encode()
     return Stored(size, blob_id(len(pointer), pointer), sha256.hexdigest())
 
 

@@ -78,9 +78,7 @@ def pending_files(wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]) ->
     return [file for file in wanted if differs(file)]
 
 
-def pending_removals(
-    owned: Iterable[str], wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]
-) -> list[str]:
+def pending_removals(owned: Iterable[str], wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]) -> list[str]:
     """Return paths that belong to the role alone, exist, and are wanted no longer."""
     keep = {file.path for file in wanted}
     return sorted(path for path in set(owned) - keep if path in live)
@@ -141,9 +139,7 @@ def with_assignment(text: str, name: str, value: str) -> str:
 def with_block(text: str, lines: Iterable[str]) -> str:
     """Return the text with this collection's block holding the lines; the block goes where there are none."""
     block = list(lines)
-    old = re.compile(
-        rf"\n*^{re.escape(BLOCK_BEGIN)}$.*?^{re.escape(BLOCK_END)}$\n?", flags=re.MULTILINE | re.DOTALL
-    )
+    old = re.compile(rf"\n*^{re.escape(BLOCK_BEGIN)}$.*?^{re.escape(BLOCK_END)}$\n?", flags=re.MULTILINE | re.DOTALL)
     rest = old.sub("\n", text) if old.search(text) else text
     if not block:
         return rest

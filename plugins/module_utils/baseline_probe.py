@@ -82,8 +82,7 @@ def parse_units(text: str, boot: float) -> dict[str, LiveUnit]:
             units[values["Id"]] = LiveUnit(
                 loaded=values.get("LoadState") == "loaded",
                 active=values.get("ActiveState") == "active",
-                enabled=values.get("UnitFileState")
-                in {"enabled", "enabled-runtime", "static", "alias", "indirect"},
+                enabled=values.get("UnitFileState") in {"enabled", "enabled-runtime", "static", "alias", "indirect"},
                 since=boot + int(values.get("StateChangeTimestampMonotonic") or 0) / 1e6,
             )
     return units

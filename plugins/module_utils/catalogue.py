@@ -219,9 +219,7 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
         before = len(complaints.lines)
         model = _model(place, entry, complaints)
         if model.name in seen:
-            complaints.add(
-                f"{place}.name", f"{model.name} is taken by {variable}[{seen[model.name]}] already"
-            )
+            complaints.add(f"{place}.name", f"{model.name} is taken by {variable}[{seen[model.name]}] already")
         seen.setdefault(model.name, number)
         if len(complaints.lines) == before:
             models.append(model)
@@ -263,9 +261,7 @@ def _outtype(place: str, entry: Mapping[str, Any], source: Source, complaints: _
     given = entry.get("outtype")
     if not source.converts:
         if given is not None:
-            complaints.add(
-                f"{place}.outtype", "applies to a conversion; this source is GGUF already: leave it out"
-            )
+            complaints.add(f"{place}.outtype", "applies to a conversion; this source is GGUF already: leave it out")
         return ""
     outtype = DEFAULT_OUTTYPE if given is None else str(given)
     if outtype not in OUTTYPES:
@@ -295,9 +291,7 @@ def _quantisation(
     return quantisation
 
 
-def _projector(
-    place: str, entry: Mapping[str, Any], source: Source, complaints: _Complaints
-) -> Projector | None:
+def _projector(place: str, entry: Mapping[str, Any], source: Source, complaints: _Complaints) -> Projector | None:
     """Read the projector."""
     place = f"{place}.projector"
     given = entry.get("projector")
@@ -336,9 +330,7 @@ def _repo(place: str, given: Mapping[str, Any], complaints: _Complaints, convert
     """Read a source on the hub."""
     repo, revision, file = (str(given.get(key) or "") for key in ("repo", "revision", "file"))
     if not REPO.fullmatch(repo):
-        complaints.add(
-            f"{place}.repo", f"{repo!r} must be ORG/NAME, as in the address of its page on the hub"
-        )
+        complaints.add(f"{place}.repo", f"{repo!r} must be ORG/NAME, as in the address of its page on the hub")
     if not REVISION.fullmatch(revision):
         complaints.add(
             f"{place}.revision",
@@ -377,9 +369,7 @@ def _address(place: str, kind: str, given: Mapping[str, Any], complaints: _Compl
     if problem:
         complaints.add(f"{place}.{kind}", f"{url!r} {problem}")
     elif kind == "path" and not url.startswith("/"):
-        complaints.add(
-            f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model"
-        )
+        complaints.add(f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model")
     if not SHA256.fullmatch(sha256):
         found = f"it has {len(sha256)} characters" if sha256 else "it is missing"
         complaints.add(f"{place}.sha256", f"must be 64 hexadecimal digits, {found}: sha256sum FILE prints it")
@@ -402,9 +392,7 @@ class Layout:
 
     def source_dir(self, model: Model) -> str:
         """Return where a repository's files go. The last part is the model's name: it leaks into the GGUF."""
-        return os.path.join(
-            self.cache_path, model.name, f"source-{digest(model.source.identity())[:12]}", model.name
-        )
+        return os.path.join(self.cache_path, model.name, f"source-{digest(model.source.identity())[:12]}", model.name)
 
     def ready(self, model: Model, source: Source) -> str:
         """Return where a GGUF that comes ready goes."""
@@ -431,9 +419,7 @@ class Layout:
             return ""
         if model.projector.source is not None:
             return self.ready(model, model.projector.source)
-        return os.path.join(
-            self.cache_path, model.name, f"mmproj-{digest(model.converted_inputs())[:12]}.gguf"
-        )
+        return os.path.join(self.cache_path, model.name, f"mmproj-{digest(model.converted_inputs())[:12]}.gguf")
 
     def imatrix(self, model: Model) -> str:
         """Return where the importance matrix goes."""

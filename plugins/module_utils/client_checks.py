@@ -114,9 +114,7 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
     checks.expect("health", health.status == 200, f"{health.brief()}; is the service up, is its port open?")
     if health.status == 0:
         return checks  # every other check would say the same
-    path, body = (
-        ("embeddings", {"input": question}) if endpoint.embeddings else ("completions", {"prompt": "Hi"})
-    )
+    path, body = ("embeddings", {"input": question}) if endpoint.embeddings else ("completions", {"prompt": "Hi"})
     keyless = ask(f"{endpoint.url}/v1/{path}", body={"model": endpoint.model, "max_tokens": 1, **body})
     checks.expect("no key is refused", keyless.status == 401, f"expected HTTP 401, got {keyless.brief()}")
     if endpoint.embeddings:

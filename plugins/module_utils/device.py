@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Mapping
+from typing import Any
 
 #: CPU flags that the class x86-64 needs (its binaries use AVX2, as every x86 machine since 2015 has).
 AVX2_FLAGS = frozenset({"avx2", "fma", "f16c", "bmi2"})

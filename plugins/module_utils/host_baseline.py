@@ -229,13 +229,9 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
             f"is {inputs.hostname!r}, part of an address; give the host a name, or '' to keep its own.",
         )
     if inputs.admin_user and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", inputs.admin_user):
-        refuse(
-            "admin_user", f"{inputs.admin_user!r} is no user name; use lower-case letters, digits, _ and -."
-        )
+        refuse("admin_user", f"{inputs.admin_user!r} is no user name; use lower-case letters, digits, _ and -.")
     if inputs.admin_keys and not admin_of(inputs, live):
-        refuse(
-            "admin_keys", "whose are they? Ansible is not connected by SSH: name host_baseline_admin_user."
-        )
+        refuse("admin_keys", "whose are they? Ansible is not connected by SSH: name host_baseline_admin_user.")
     for index, key in enumerate(inputs.admin_keys):
         if "PRIVATE KEY" in key:
             refuse(f"admin_keys[{index}]", "is a private key; give the public one (the file ending in .pub).")
@@ -283,9 +279,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
         and not re.fullmatch(r"[a-z]{2,3}_[A-Z]{2}\.UTF-8(@\w+)?", inputs.locale)
     ):
         refuse("locale", f"{inputs.locale!r} is not supported; use C.UTF-8 or a name such as en_GB.UTF-8.")
-    if inputs.unattended_reboot_time and not re.fullmatch(
-        r"([01]\d|2[0-3]):[0-5]\d", inputs.unattended_reboot_time
-    ):
+    if inputs.unattended_reboot_time and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", inputs.unattended_reboot_time):
         refuse(
             "unattended_reboot_time",
             f"{inputs.unattended_reboot_time!r} is no time of day; use HH:MM, or '' for never.",
@@ -382,10 +376,7 @@ def sshd_dropin(inputs: Inputs, user: str, key_proven: bool) -> str:
 
 def password_login_is_off(live: Live) -> bool:
     """Tell whether sshd takes keys only, by its effective configuration."""
-    return (
-        live.sshd.get("passwordauthentication") == "no"
-        and live.sshd.get("kbdinteractiveauthentication") == "no"
-    )
+    return live.sshd.get("passwordauthentication") == "no" and live.sshd.get("kbdinteractiveauthentication") == "no"
 
 
 def upgrades_conf(inputs: Inputs) -> str:
@@ -425,27 +416,19 @@ def hosts_text(text: str, hostname: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def wanted_files(
-    inputs: Inputs, device: Mapping[str, Any], live: Live, skip: Mapping[str, str]
-) -> list[ConfigFile]:
+def wanted_files(inputs: Inputs, device: Mapping[str, Any], live: Live, skip: Mapping[str, str]) -> list[ConfigFile]:
     """Return all files but those of sshd, the firewall and the certificates, which have their own stages."""
     files: list[ConfigFile] = []
     if inputs.hostname and not device["container"]:
         hosts = live.files.get(HOSTS)
         files.append(
-            ConfigFile(
-                HOSTS, hosts_text(hosts.content if hosts else "127.0.0.1\tlocalhost\n", inputs.hostname)
-            )
+            ConfigFile(HOSTS, hosts_text(hosts.content if hosts else "127.0.0.1\tlocalhost\n", inputs.hostname))
         )
         if live.cloud_init:
-            files.append(
-                ConfigFile(CLOUD_CONF, f"{HEADER}preserve_hostname: true\nmanage_etc_hosts: false\n")
-            )
+            files.append(ConfigFile(CLOUD_CONF, f"{HEADER}preserve_hostname: true\nmanage_etc_hosts: false\n"))
     if inputs.locale:
         now = live.files.get(LOCALE_CONF)
-        files.append(
-            ConfigFile(LOCALE_CONF, with_assignment(now.content if now else "", "LANG", inputs.locale))
-        )
+        files.append(ConfigFile(LOCALE_CONF, with_assignment(now.content if now else "", "LANG", inputs.locale)))
     if inputs.journal_max_mib:
         cap = f"{inputs.journal_max_mib}M"
         text = f"{HEADER}[Journal]\nSystemMaxUse={cap}\nRuntimeMaxUse={cap}\n"
@@ -510,9 +493,7 @@ def plan(
     if timezone:
         pending.append("timezone")
     locale = (
-        bool(inputs.locale)
-        and inputs.locale not in BUILT_IN_LOCALES
-        and same_locale(inputs.locale) not in live.locales
+        bool(inputs.locale) and inputs.locale not in BUILT_IN_LOCALES and same_locale(inputs.locale) not in live.locales
     )
     if locale:
         pending.append("locale")
@@ -526,9 +507,7 @@ def plan(
     files = wanted_files(inputs, device, live, skip)
     write = pending_files(files, live.files)
     remove = pending_removals(set(OWNED) - {SSHD_DROPIN}, files, live.files)
-    units = pending_units(
-        wanted_units(inputs, skip), live.units, live.files, [*(file.path for file in write), *remove]
-    )
+    units = pending_units(wanted_units(inputs, skip), live.units, live.files, [*(file.path for file in write), *remove])
     pending += [f"file {file.path}" for file in write] + [f"file {path} (remove)" for path in remove]
     pending += [f"unit {unit['name']} ({unit['state']})" for unit in units]
 
@@ -559,18 +538,14 @@ def plan(
 def plan_ssh(inputs: Inputs, live: Live, unproven: bool = False) -> dict[str, Any]:
     """Return what is to be done to sshd: whether a proof is needed, and the drop-in with it and without."""
     with_key, without_key = (
-        ConfigFile(
-            SSHD_DROPIN, sshd_dropin(inputs, live.controller_user, proven), validate="/usr/sbin/sshd -t -f %s"
-        )
+        ConfigFile(SSHD_DROPIN, sshd_dropin(inputs, live.controller_user, proven), validate="/usr/sbin/sshd -t -f %s")
         for proven in (True, False)
     )
     wanted = [without_key if unproven else with_key] if inputs.ssh_hardening else []
     write = pending_files(wanted, live.files)
     remove = pending_removals([SSHD_DROPIN], wanted, live.files)
     running = live.units.get(SSHD_UNIT, ABSENT_UNIT).active
-    stale = running and bool(
-        pending_units([Unit(SSHD_UNIT, (SSHD_DROPIN,), "reloaded")], live.units, live.files, [])
-    )
+    stale = running and bool(pending_units([Unit(SSHD_UNIT, (SSHD_DROPIN,), "reloaded")], live.units, live.files, []))
     return {
         "due": bool(write or remove) or stale,
         "needs_proof": bool(write) and not password_login_is_off(live) and with_key != without_key,

@@ -136,9 +136,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]
         if not re.fullmatch(r"[^\s=#\[\]][^\s=]*=\S[^\n]*|\[[^\]\n]+\]", line):
             refuse(f"boot_config[{index}]", f"{line!r} is no line of config.txt; write name=value.")
     if not 0 <= inputs.watchdog_seconds <= WATCHDOG_MAXIMUM:
-        refuse(
-            "watchdog_seconds", f"is {inputs.watchdog_seconds} s; give 1 to {WATCHDOG_MAXIMUM}, or 0 for off."
-        )
+        refuse("watchdog_seconds", f"is {inputs.watchdog_seconds} s; give 1 to {WATCHDOG_MAXIMUM}, or 0 for off.")
     return found
 
 
@@ -155,9 +153,7 @@ def not_applicable(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dic
     container = bool(device["container"])
     if inputs.swap_mechanism and not swap_tool(device, live):
         reasons["swap"] = (
-            "a container swaps as its host does"
-            if container
-            else "neither rpi-swap nor dphys-swapfile is installed"
+            "a container swaps as its host does" if container else "neither rpi-swap nor dphys-swapfile is installed"
         )
     if inputs.cpu_governor and (container or not live.governors_known):
         reasons["CPU governor"] = (
@@ -169,9 +165,7 @@ def not_applicable(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dic
         if inputs.cgroup_memory:
             reasons["memory controller"] = "there is no boot partition with a cmdline.txt"
     if inputs.watchdog_seconds and not (device["real_board"] and live.watchdog):
-        reasons["watchdog"] = (
-            "this is not a real board" if not device["real_board"] else "there is no /dev/watchdog"
-        )
+        reasons["watchdog"] = "this is not a real board" if not device["real_board"] else "there is no /dev/watchdog"
     return reasons
 
 

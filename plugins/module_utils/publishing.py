@@ -94,9 +94,7 @@ def intact(directory: str, manifest: Mapping[str, Any], remember: bool = True) -
         files = artifacts(manifest)
     except ManifestError:
         return False
-    return all(
-        is_verified(os.path.join(directory, file.path), Digest(file.sha256), remember) for file in files
-    )
+    return all(is_verified(os.path.join(directory, file.path), Digest(file.sha256), remember) for file in files)
 
 
 def place(source: str, dest: str, sha256: str, move: bool) -> None:

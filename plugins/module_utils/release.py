@@ -7,8 +7,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split")

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Iterable
 
 
 def misspelt_inputs(role: str, known: Iterable[str], given: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from typing import Iterable
+from collections.abc import Iterable
 
 #: Seconds that the server may take to load the tiny model (an emulated Pi needs most of them).
 START_SECONDS = 120

@@ -246,15 +246,11 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         problems.add(f"{where}.model", "is missing; name the model that this service answers with.")
     for key, value in (("model", model), ("name", name)):
         if value and not NAME.fullmatch(value):
-            problems.add(
-                f"{where}.{key}", f"{value!r} is no name; use letters, digits, dot, dash, underscore."
-            )
+            problems.add(f"{where}.{key}", f"{value!r} is no name; use letters, digits, dot, dash, underscore.")
     context = raw.get("context")
     origins = str(raw.get("cors_origins") or "localhost")
     if not re.fullmatch(r"localhost|\*|https?://[^\s,/]+", origins):
-        problems.add(
-            f"{where}.cors_origins", f"{origins!r}: give localhost, * or one origin such as https://chat.lan."
-        )
+        problems.add(f"{where}.cors_origins", f"{origins!r}: give localhost, * or one origin such as https://chat.lan.")
     return Instance(
         name=name,
         model=model,
@@ -264,9 +260,7 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         else _integer(context, f"{where}.context", 64, 1 << 24, problems, DEFAULT_CONTEXT),
         parallel=_integer(raw.get("parallel", 1), f"{where}.parallel", 1, 64, problems, 1),
         threads=_integer(raw.get("threads", 0), f"{where}.threads", 0, 1024, problems, 0),
-        cache_ram_mib=_integer(
-            raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0
-        ),
+        cache_ram_mib=_integer(raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0),
         gpu_layers=_integer(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
         embeddings=_boolean(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
         ui=_boolean(raw.get("ui", True), f"{where}.ui", problems, True),
@@ -289,9 +283,7 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
     for port, count in Counter(i.port for i in instances).items():
         if count > 1 and port:
             names = ", ".join(i.name for i in instances if i.port == port)
-            problems.add(
-                variable, f"{count} services want port {port} ({names}); give each a `port` of its own."
-            )
+            problems.add(variable, f"{count} services want port {port} ({names}); give each a `port` of its own.")
     return instances
 
 
@@ -311,9 +303,7 @@ def parse_keys(raw: object, problems: Problems) -> list[ApiKey]:
             continue
         for unknown in sorted(set(map(str, item)) - {"name", "key", "scope"}):
             problems.add(f"{where}.{unknown}", "is not known; the keys are name, key, scope.")
-        found = ApiKey(
-            str(item.get("name") or ""), str(item.get("key") or ""), str(item.get("scope") or "infer")
-        )
+        found = ApiKey(str(item.get("name") or ""), str(item.get("key") or ""), str(item.get("scope") or "infer"))
         label = f"{where} ({found.name})" if found.name else where
         if not found.name:
             problems.add(f"{where}.name", "is missing; say who uses the key.")
@@ -348,9 +338,7 @@ def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
     try:
         ipaddress.ip_address(listen)
     except ValueError:
-        problems.add(
-            "llama_service_listen", f"{listen!r} is no IP address; give 0.0.0.0, :: or one of the device."
-        )
+        problems.add("llama_service_listen", f"{listen!r} is no IP address; give 0.0.0.0, :: or one of the device.")
     variable = "llama_service_allowed_cidrs"
     if not isinstance(cidrs, (list, tuple)) or not cidrs:
         problems.add(variable, "is not a list of networks; give at least one, such as 192.168.0.0/16.")
@@ -442,9 +430,7 @@ def start_timeout_seconds(model: Model, board: Board) -> int:
     return START_BASE_SECONDS + _mib(model.size + model.projector_size) // board.load_mib_per_second
 
 
-def server_arguments(
-    instance: Instance, model: Model, *, key_file: str, listen: str, cores: int
-) -> tuple[str, ...]:
+def server_arguments(instance: Instance, model: Model, *, key_file: str, listen: str, cores: int) -> tuple[str, ...]:
     """Return llama-server's arguments, with every default that could hurt a small board set explicitly.
 
     Slots are hidden because they show users' prompts; the KV cache is split so that each slot has the whole
@@ -480,9 +466,7 @@ def parse_environment(text: str) -> dict[str, str]:
 def join_arguments(arguments: Sequence[str]) -> str:
     """Join arguments so that systemd splits `$LLAMA_ARGS` into the same ones (systemd.service(5))."""
     return " ".join(
-        argument
-        if re.fullmatch(r"[\w@%+=:,./*-]+", argument)
-        else '"' + re.sub(r'(["\\])', r"\\\1", argument) + '"'
+        argument if re.fullmatch(r"[\w@%+=:,./*-]+", argument) else '"' + re.sub(r'(["\\])', r"\\\1", argument) + '"'
         for argument in arguments
     )
 
@@ -545,9 +529,7 @@ def check_models(instances: Sequence[Instance], models: Mapping[str, Model], pro
             )
 
 
-def check_memory(
-    instances: Sequence[Instance], models: Mapping[str, Model], board: Board, problems: Problems
-) -> None:
+def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], board: Board, problems: Problems) -> None:
     """Refuse services that together do not fit the board, with the numbers."""
     present = [(i, models[i.model]) for i in instances if i.model in models]
     needs = [(i, m, memory_needed_mib(i, m, board)) for i, m in present]
@@ -649,9 +631,7 @@ def health_url(listen: str, port: int) -> str:
     return f"{base_url(listen, port)}/health"
 
 
-def stale_instances(
-    wanted: Sequence[str], config_files: Sequence[str], unit_files: Sequence[str]
-) -> list[str]:
+def stale_instances(wanted: Sequence[str], config_files: Sequence[str], unit_files: Sequence[str]) -> list[str]:
     """Return the instances that left something on the device but are no longer wanted.
 
     Args:

@@ -100,6 +100,4 @@ def render_table(reports: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the fleet's table as lines of text."""
     rows = [dict(COLUMNS)] + [row for report in reports for row in table_rows(report)]
     widths = {name: max(len(row.get(name, "")) for row in rows) for name in COLUMNS if name != "health"}
-    return [
-        "  ".join(row.get(name, "").ljust(widths.get(name, 0)) for name in COLUMNS).rstrip() for row in rows
-    ]
+    return ["  ".join(row.get(name, "").ljust(widths.get(name, 0)) for name in COLUMNS).rstrip() for row in rows]

@@ -134,9 +134,7 @@ def main() -> None:
         same_mode = not file["mode"] or mode == int(file["mode"], 8)
         if found is not None and before == file["content"] and same_mode:
             continue
-        diffs.append(
-            {"before_header": path, "after_header": path, "before": before, "after": file["content"]}
-        )
+        diffs.append({"before_header": path, "after_header": path, "before": before, "after": file["content"]})
         if not module.check_mode:
             write(module, path, file["content"], file["mode"], file["validate"])
     for path in module.params["remove"]:

@@ -112,9 +112,7 @@ def main() -> None:
         module.fail_json(msg="argv: one argument must hold {output}, the name that the program writes to")
     if module.check_mode:
         noted = derived(job.dest, job.inputs)
-        module.exit_json(
-            changed=not noted, dest=job.dest, sha256=noted.get("sha256", ""), size=noted.get("size", 0)
-        )
+        module.exit_json(changed=not noted, dest=job.dest, sha256=noted.get("sha256", ""), size=noted.get("size", 0))
     try:
         changed, noted = derive(job)
     except (DurableError, OSError) as error:

@@ -115,9 +115,7 @@ def wait_until_healthy(name: str, digest: str, url: str, timeout: int, restarts:
                 return ""
             seen = health.brief()
         if time.monotonic() > deadline:
-            return (
-                f"it was not healthy within {timeout} s (systemd: {unit.active}/{unit.sub}, /health: {seen})"
-            )
+            return f"it was not healthy within {timeout} s (systemd: {unit.active}/{unit.sub}, /health: {seen})"
         time.sleep(POLL_SECONDS)
 
 

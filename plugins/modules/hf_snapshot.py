@@ -179,9 +179,7 @@ def listing(params: dict[str, Any]) -> list[dict[str, Any]]:
         if entry.path.startswith("/") or ".." in entry.path.split("/"):
             raise SnapshotError(f"{endpoint} lists {entry.path!r}, which leads out of the directory")
         digest = Digest(entry.lfs.sha256) if entry.lfs else Digest(entry.blob_id, "git-sha1")
-        files.append(
-            {"path": entry.path, "size": entry.size, "algorithm": digest.algorithm, "hex": digest.hex}
-        )
+        files.append({"path": entry.path, "size": entry.size, "algorithm": digest.algorithm, "hex": digest.hex})
     if not files:
         there = ", ".join(sorted(entry.path for entry in entries)[:20])
         raise SnapshotError(
@@ -195,9 +193,7 @@ def bring(params: dict[str, Any], files: list[dict[str, Any]]) -> None:
     """Fetch what is missing, after it has been seen to fit."""
     jobs = [
         Fetch(
-            url=hf_hub_url(
-                params["repo"], file["path"], revision=params["revision"], endpoint=params["endpoint"]
-            ),
+            url=hf_hub_url(params["repo"], file["path"], revision=params["revision"], endpoint=params["endpoint"]),
             dest=os.path.join(params["dest"], file["path"]),
             digest=Digest(file["hex"], file["algorithm"]),
             size=file["size"],
@@ -275,9 +271,7 @@ def main() -> None:
     except (DurableError, SnapshotError, SafetensorsError, OSError) as error:
         module.fail_json(msg=str(error))
     total = sum(file["size"] for file in noted["files"])
-    module.exit_json(
-        changed=changed, files=noted["files"], size=total, gguf_bytes=gguf, projector_bytes=projector
-    )
+    module.exit_json(changed=changed, files=noted["files"], size=total, gguf_bytes=gguf, projector_bytes=projector)
 
 
 if __name__ == "__main__":

@@ -109,9 +109,7 @@ def read_admin(name: str) -> tuple[tuple[str, ...] | None, str]:
         user = pwd.getpwnam(name)
     except KeyError:
         return None, ""
-    groups = tuple(
-        group.gr_name for group in grp.getgrall() if name in group.gr_mem or group.gr_gid == user.pw_gid
-    )
+    groups = tuple(group.gr_name for group in grp.getgrall() if name in group.gr_mem or group.gr_gid == user.pw_gid)
     return groups, read_text(os.path.join(user.pw_dir, ".ssh", "authorized_keys"))
 
 
@@ -183,9 +181,7 @@ def main() -> None:
     problems = decide.problems(inputs, device, live, contents)
     if problems:
         module.fail_json(msg=" ".join(problems))
-    module.exit_json(
-        changed=False, plan=decide.plan(inputs, device, live, contents, module.params["unproven"])
-    )
+    module.exit_json(changed=False, plan=decide.plan(inputs, device, live, contents, module.params["unproven"]))
 
 
 if __name__ == "__main__":

@@ -98,9 +98,7 @@ def main() -> None:
             raise ManifestError(f"its name {name!r} is not one of a model")
         files = artifacts(manifest)
     except ManifestError as error:
-        module.fail_json(
-            msg=f"manifest of {name or 'a model'}: {error}; publish the model on the builder again"
-        )
+        module.fail_json(msg=f"manifest of {name or 'a model'}: {error}; publish the model on the builder again")
     if problem := url_problem(module.params["url"]):
         module.fail_json(msg=f"model_pipeline_receive_url: {module.params['url']!r} {problem}")
     directory = os.path.join(module.params["models_path"], name)

@@ -167,9 +167,7 @@ def read_models(directory: str, problems: serving.Problems) -> dict[str, serving
         try:
             models[name] = serving.parse_model(read_json(manifest), f"{directory}/{name}")
         except (ValueError, KeyError) as error:
-            problems.add(
-                str(manifest), f"cannot be used ({error}); run playbooks/receive.yml to write it anew."
-            )
+            problems.add(str(manifest), f"cannot be used ({error}); run playbooks/receive.yml to write it anew.")
     return models
 
 

@@ -63,9 +63,7 @@ def test_only_owned_files_that_exist_and_are_unwanted_are_removed() -> None:
         (LiveUnit(False, False, False, 0.0), 50.0, ["/etc/a"], "restarted"),
     ],
 )
-def test_units_follow_their_files(
-    live: LiveUnit, file_time: float, changing: list[str], state: str | None
-) -> None:
+def test_units_follow_their_files(live: LiveUnit, file_time: float, changing: list[str], state: str | None) -> None:
     files = {"/etc/a": LiveFile("", 0o644, file_time)}
     actions = pending_units([Unit("a.service", ("/etc/a",))], {"a.service": live}, files, changing)
     assert [action["state"] for action in actions] == ([state] if state else [])
@@ -115,9 +113,7 @@ def test_kernel_command_line_stays_one_line(before: str, after: str) -> None:
     assert with_kernel_parameters(before, ["cgroup_enable=memory"]) == after
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [("true", True), ("no", False), (True, True), ("", False), (0, False)]
-)
+@pytest.mark.parametrize(("value", "expected"), [("true", True), ("no", False), (True, True), ("", False), (0, False)])
 def test_booleans_are_cast(value: object, expected: bool) -> None:
     assert as_bool(value) is expected
 
@@ -173,6 +169,4 @@ def test_key_login_overrules_what_the_inventory_says() -> None:
     assert argv[0] == "ssh"
     assert argv[-2:] == ["pi-01", "true"]
     assert argv.index("ControlMaster=no") < argv.index("ControlMaster=auto")
-    assert {"PasswordAuthentication=no", "BatchMode=yes", "ConnectTimeout=15", "ProxyCommand=nc %h %p"} < set(
-        argv
-    )
+    assert {"PasswordAuthentication=no", "BatchMode=yes", "ConnectTimeout=15", "ProxyCommand=nc %h %p"} < set(argv)

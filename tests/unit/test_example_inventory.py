@@ -64,17 +64,13 @@ def test_it_has_the_three_groups(fleet: dict[str, dict[str, Any]]) -> None:
     assert groups["ungrouped"] == groups["jetson"] == []
 
 
-def test_no_role_would_refuse_a_variable(
-    fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]
-) -> None:
+def test_no_role_would_refuse_a_variable(fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]) -> None:
     for role, known in inputs.items():
         for host, variables in fleet.items():
             assert misspelt_inputs(role, known, variables) == [], host
 
 
-def test_every_variable_belongs_to_somebody(
-    fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]
-) -> None:
+def test_every_variable_belongs_to_somebody(fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]) -> None:
     """What a file of the example sets is an input of a role, a word of the fleet, or Ansible's own."""
     known = documented_words().union(*inputs.values())
     files = [*TOP.glob("inventory/example/*_vars/**/*.yml"), *TOP.glob("inventory/example/**/*.example")]

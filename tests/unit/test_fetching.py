@@ -217,9 +217,7 @@ def test_a_changed_file_is_fetched_again(hub: Hub, tmp_path: Path) -> None:
     assert Path(fetching.dest).read_bytes() == CONTENT
 
 
-def test_an_unchanged_file_is_not_read_again(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unchanged_file_is_not_read_again(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetching = job(hub, tmp_path)
     fetch(fetching)
     monkeypatch.setattr(durable.Digest, "of", lambda *_: pytest.fail("read again"))

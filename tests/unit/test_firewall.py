@@ -42,11 +42,7 @@ def lines(**changes: Any) -> list[str]:
             'ip6 saddr { fe80::1/128 } tcp dport { 22 } accept comment "SSH"',
         ),
         (
-            {
-                "rules": [
-                    {"ports": [8080, "8081", "9000-9010"], "cidrs": ["192.168.0.0/16", "192.168.2.0/24"]}
-                ]
-            },
+            {"rules": [{"ports": [8080, "8081", "9000-9010"], "cidrs": ["192.168.0.0/16", "192.168.2.0/24"]}]},
             "ip saddr { 192.168.0.0/16 } tcp dport { 8080-8081, 9000-9010 } accept",
         ),
         (
@@ -63,9 +59,7 @@ def test_only_its_own_table_is_touched() -> None:
     text = render([], [22], EVERYBODY, "", False)
     assert "flush" not in text
     assert "5353" not in text
-    assert all(
-        "edge_slm" in line for line in text.splitlines() if "table" in line and not line.startswith("#")
-    )
+    assert all("edge_slm" in line for line in text.splitlines() if "table" in line and not line.startswith("#"))
 
 
 def test_what_is_loaded_is_known_by_its_mark() -> None:

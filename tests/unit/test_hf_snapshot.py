@@ -101,9 +101,7 @@ def test_corruption_is_noticed_in_every_file(hub: Hub, root: Path, match: str) -
         ({"include": ["*.bin"]}, r"^source: nothing in .* matches .*config\.json"),
     ],
 )
-def test_refusals(
-    hub: Hub, root: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusals(hub: Hub, root: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # huggingface_hub waits longer and longer between its attempts.
     monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(SnapshotError, match=message):
@@ -148,9 +146,7 @@ def test_gguf_bytes(outtype: str, expected: int) -> None:
     assert gguf_bytes([("w", [20, 40]), ("norm", [10])], outtype) - (1 << 20) == expected
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"123", struct.pack("<Q", 999) + b"{}", struct.pack("<Q", 2) + b"[]"]
-)
+@pytest.mark.parametrize("content", [b"", b"123", struct.pack("<Q", 999) + b"{}", struct.pack("<Q", 2) + b"[]"])
 def test_no_safetensors(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(SafetensorsError):

@@ -45,9 +45,7 @@ def inputs(**changes: Any) -> Inputs:
 
 
 def test_role_passes_every_input_to_its_module() -> None:
-    passed = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))[
-        "__host_baseline_inputs"
-    ]
+    passed = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__host_baseline_inputs"]
     assert {f"host_baseline_{name}": value.strip("{} ") for name, value in passed.items()} == {
         name: name for name in DEFAULTS
     }
@@ -154,9 +152,7 @@ def test_packages_follow_features() -> None:
         ({"ssh_options": {"LoginGraceTime": "9"}}, "pi", True, ["LoginGraceTime 9"], ["LoginGraceTime 30"]),
     ],
 )
-def test_sshd_dropin(
-    changes: dict[str, Any], user: str, proven: bool, present: list[str], absent: list[str]
-) -> None:
+def test_sshd_dropin(changes: dict[str, Any], user: str, proven: bool, present: list[str], absent: list[str]) -> None:
     text = sshd_dropin(inputs(**changes), user, proven)
     assert all(f"\n{line}\n" in text for line in present)
     assert not any(line in text for line in absent)
@@ -172,18 +168,14 @@ def test_password_login_is_not_turned_off_without_proof() -> None:
     again = Live(sshd=on.sshd, controller_user="pi", units=on.units, files={SSHD_DROPIN: kept})
     assert plan_ssh(inputs(), again)["needs_proof"], "the next run tries again"
     assert not plan_ssh(inputs(), again, unproven=True)["due"], "and verify takes what could be had"
-    off = Live(
-        sshd={"passwordauthentication": "no", "kbdinteractiveauthentication": "no"}, controller_user="pi"
-    )
+    off = Live(sshd={"passwordauthentication": "no", "kbdinteractiveauthentication": "no"}, controller_user="pi")
     assert not plan_ssh(inputs(), off)["needs_proof"]
 
 
 def test_sshd_that_missed_its_reload_is_seen() -> None:
     text = sshd_dropin(inputs(), "pi", True)
     for modified, stale in ((50.0, False), (150.0, True)):
-        live = Live(
-            controller_user="pi", units={SSHD_UNIT: UP}, files={SSHD_DROPIN: LiveFile(text, 0o644, modified)}
-        )
+        live = Live(controller_user="pi", units={SSHD_UNIT: UP}, files={SSHD_DROPIN: LiveFile(text, 0o644, modified)})
         assert plan_ssh(inputs(), live)["stale"] is stale
 
 

@@ -192,9 +192,7 @@ def test_features_turned_off_are_undone() -> None:
     )
     assert off["remove"] == [RPI_SWAP_CONF, WATCHDOG_CONF]
     assert off["units"] == [{"name": GOVERNOR_UNIT, "state": "stopped", "enabled": False}]
-    assert "gpu_mem" not in next(
-        file["content"] for file in off["files"] if file["path"] == f"{BOOT}/config.txt"
-    )
+    assert "gpu_mem" not in next(file["content"] for file in off["files"] if file["path"] == f"{BOOT}/config.txt")
     assert off["reexec"]
 
 

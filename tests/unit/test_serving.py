@@ -19,9 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import (
 KEY = "0123456789abcdef"
 ANY = "0.0.0.0"  # noqa: S104
 SERVICE = Instance("a", "smollm2")
-MODEL = Model(
-    "smollm2", "/models/smollm2/a.gguf", 98362432, "a" * 64, context_length=8192, kv_bytes_per_token=23040
-)
+MODEL = Model("smollm2", "/models/smollm2/a.gguf", 98362432, "a" * 64, context_length=8192, kv_bytes_per_token=23040)
 VISION = Model("llava", "/models/llava/a.gguf", 10, "b" * 64, "/models/llava/p.gguf", 10, "c" * 64, 8192)
 BOARD = Board(memory_mib=8062, cores=4)
 

@@ -53,9 +53,7 @@ def test_table() -> None:
             host_report("pi-01", {"endpoints": [{**ROW, "health": "ok", "tokens_per_second": 4.6}]}),
             host_report("pi-02", {"endpoints": [{**ROW, "health": "ok", "in_sync": False}]}),
             host_report("pi-03", {"endpoints": []}),
-            host_report(
-                "pi-04", {"unreachable": True, "msg": "connect to host x port 22: Connection refused"}
-            ),
+            host_report("pi-04", {"unreachable": True, "msg": "connect to host x port 22: Connection refused"}),
         ]
     )
     assert lines[0].split()[:3] == ["HOST", "SERVICE", "PORT"]

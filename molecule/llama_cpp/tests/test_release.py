@@ -33,9 +33,7 @@ def test_current_is_a_whole_release_named_by_its_key(name: str) -> None:
 
 
 def test_device_runs_the_very_bytes_that_the_builder_made() -> None:
-    sums = {
-        name: host(name).check_output(f"cd {ROOT}/current/bin && sha256sum *") for name in ("builder-01", "pi-01")
-    }
+    sums = {name: host(name).check_output(f"cd {ROOT}/current/bin && sha256sum *") for name in ("builder-01", "pi-01")}
     assert sums["builder-01"] == sums["pi-01"]
 
 
@@ -45,7 +43,8 @@ def test_web_page_is_there_exactly_when_it_was_built_in(name: str, status: str) 
     script = (
         f"{ROOT}/current/bin/llama-server --model {ROOT}/current/selftest.gguf --host 127.0.0.1 --port 18080 "
         ">/dev/null 2>&1 & server=$!; "
-        "curl --silent --retry 50 --retry-all-errors --retry-delay 1 --fail -o /dev/null http://127.0.0.1:18080/health; "
+        "curl --silent --retry 50 --retry-all-errors --retry-delay 1 --fail -o /dev/null "
+        "http://127.0.0.1:18080/health; "
         "curl --silent --compressed -o /dev/null -w '%{http_code}' http://127.0.0.1:18080/; kill $server"
     )
     assert device.run(script).stdout == status

@@ -45,9 +45,7 @@ def login() -> list[str]:
 
 def test_sshd_takes_keys_only(host: Any) -> None:
     effective = host.run("/usr/sbin/sshd -T").stdout.splitlines()
-    assert {"passwordauthentication no", "kbdinteractiveauthentication no", "permitrootlogin no"} <= set(
-        effective
-    )
+    assert {"passwordauthentication no", "kbdinteractiveauthentication no", "permitrootlogin no"} <= set(effective)
 
 
 def test_controller_logs_in_by_key_and_not_without(login: list[str]) -> None:
@@ -123,9 +121,7 @@ def test_time_zone_and_locale(host: Any) -> None:
 
 def test_security_fixes_come_unattended(host: Any) -> None:
     settings = host.run("apt-config dump").stdout
-    origins = [
-        line for line in settings.splitlines() if line.startswith("Unattended-Upgrade::Origins-Pattern::")
-    ]
+    origins = [line for line in settings.splitlines() if line.startswith("Unattended-Upgrade::Origins-Pattern::")]
     assert origins
     assert all("ecurity" in line for line in origins)
     assert 'APT::Periodic::Unattended-Upgrade "1";' in settings
