@@ -31,9 +31,11 @@ lint: env  ## Linters and type checker
 	tools/lint
 
 unit: env  ## Tables of decisions; no containers
+	tools/host-packages aria2
 	python -m pytest tests/unit
 
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
+	tools/host-packages chromium chromium-driver
 	tools/molecule $(SCENARIO)
 
 docs: env  ## Regenerate the tables in the roles' READMEs from their argument specs

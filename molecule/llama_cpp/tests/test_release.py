@@ -14,7 +14,8 @@ TOOLS = ["llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llam
 
 
 def host(name: str) -> Host:
-    return testinfra.get_host(f"ansible://{name}?ansible_inventory={os.environ['EDGE_SLM_TEST_INVENTORY']}")
+    inventory = os.environ["EDGE_SLM_TEST_INVENTORY"]
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}&force_ansible=True")
 
 
 def description(device: Host) -> dict[str, object]:
