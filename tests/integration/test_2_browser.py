@@ -29,8 +29,8 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 def test_question_typed_into_the_page_is_answered(browser: webdriver.Chrome, key: str) -> None:
     browser.get(PI.url)
-    # What Settings ▸ API key stores.
-    config = json.dumps({"apiKey": key})
+    # What the Settings page stores.
+    config = json.dumps({"apiKey": key, "temperature": 0})
     browser.execute_script(f"localStorage.setItem('LlamaUi.config', {json.dumps(config)})")
     browser.get(PI.url)
     box = WebDriverWait(browser, SECONDS).until(lambda page: page.find_element(By.TAG_NAME, "textarea"))
