@@ -1,0 +1,90 @@
+"""Bad input through the real site.yml: refused by name, with the mend, before anything on a device has changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from conftest import INVENTORY, KEY_FILE, MODEL, ROOT
+
+SERVICE = {"model": MODEL, "port": 8080}
+REPO = {"repo": "org/name", "revision": "0" * 40}
+KEY = {"name": "demo", "key": "k" * 20}
+
+
+def model(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (whatever a person may write)
+    return {"edge_slm_models": [{"name": MODEL, "source": REPO, "quantisation": "Q4_K_M", **changes}]}
+
+
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "unknown model": ({"edge_slm_services": [{"model": "nope"}]}, ["edge_slm_services", "nope", MODEL]),
+    "unknown quantisation": (model(quantisation="Q4_K_N"), ["edge_slm_models[0].quantisation", "Q4_K_M"]),
+    "revision not pinned": (
+        model(source={"repo": "org/name", "revision": "main"}),
+        ["edge_slm_models[0].source.revision", "40"],
+    ),
+    "two services on one port": (
+        {"edge_slm_services": [{**SERVICE, "name": "a"}, {**SERVICE, "name": "b"}]},
+        ["port", "8080"],
+    ),
+    "no key": ({"edge_slm_api_keys": []}, ["llama_service_api_keys"]),
+    "short key": ({"edge_slm_api_keys": [{"name": "demo", "key": "1234"}]}, ["llama_service_api_keys", "16"]),
+    "key used twice": (
+        {"edge_slm_api_keys": [KEY, {**KEY, "name": "other"}]},
+        ["llama_service_api_keys"],
+    ),
+    "not enough memory": ({"llama_service_memory_reserve_mib": 9_999_999}, ["MiB", MODEL]),
+    "misspelt variable": ({"llama_cpp_jbos": 2}, ["llama_cpp_jbos", "llama_cpp_jobs"]),
+    "wrong type": ({"llama_cpp_jobs": "many"}, ["jobs", "many"]),
+    "commit not pinned": (
+        {"llama_cpp_source": {"git": "https://example.org/x.git", "commit": "master"}},
+        ["llama_cpp_source.commit", "40"],
+    ),
+    "wrong sha256": (
+        {"llama_cpp_source": {"archive": str(KEY_FILE), "sha256": "0" * 64, "version": "b1"}},
+        ["llama_cpp_source", "0" * 64],
+    ),
+    "class of another architecture": (
+        {"llama_cpp_cpu_class": "armv8-a"},
+        ["llama_cpp_cpu_class", "aarch64", "x86_64"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda name: name.replace(" ", "-"))
+def test_refused_by_name_with_the_mend_before_anything_changes(case: str) -> None:
+    variables, words = CASES[case]
+    run = subprocess.run(
+        ["ansible-playbook", "--inventory", str(INVENTORY), "--extra-vars", json.dumps(variables), "site.yml"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    text = " ".join((run.stdout + run.stderr).split())
+    assert run.returncode != 0, text[-2000:]
+    assert [word for word in words if word not in text] == [], text[-2000:]
+    assert "changed: [" not in text
+    assert "Make every host fit to serve" not in text
+
+
+def test_status_shows_every_device(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("status")
+    subprocess.run(
+        [
+            *("ansible-playbook", "--inventory", str(INVENTORY), "playbooks/status.yml"),
+            *("--extra-vars", json.dumps({"edge_slm_status_dir": str(directory)})),
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    rows = {path.stem: json.loads(path.read_text()) for path in directory.glob("*.json")}
+    assert sorted(rows) == ["pi-01", "pi-02"]
+    assert all(MODEL in json.dumps(row) for row in rows.values())
