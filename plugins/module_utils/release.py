@@ -95,7 +95,7 @@ class ReleasePlan:
         mode: `build` from source or `receive` a release that a builder made.
         key: Name of the release; equal keys mean equal inputs.
         cpu_class: What the binaries may run on; `auto` is resolved.
-        source_id: Name of the source tree; several releases share one.
+        source_id: Name of the source tree; releases that differ only in options, class or UI share it.
         cmake_options: Options to configure the build with (empty when received).
         jobs: Compile jobs at a time.
         runnable: Whether this host's CPU can run the result, so whether a self-test is possible here.
@@ -246,7 +246,7 @@ def plan_release(
         "build",
         key,
         chosen,
-        f"{label}-{pinned[:12]}-{ui}",
+        f"{label}-{pinned[:12]}",
         options,
         parallel_jobs(jobs, int(device["cores"]), int(device["memory_mib"])),
         runnable,

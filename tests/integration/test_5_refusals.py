@@ -15,7 +15,7 @@ REPO = {"repo": "org/name", "revision": "0" * 40}
 KEY = {"name": "demo", "key": "k" * 20}
 
 
-def model(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (whatever a person may write)
+def model(**changes: Any) -> dict[str, Any]:
     return {"edge_slm_models": [{"name": MODEL, "source": REPO, "quantisation": "Q4_K_M", **changes}]}
 
 
