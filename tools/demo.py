@@ -142,6 +142,10 @@ def down() -> None:
     """Remove every trace of the demo."""
     if (ROOT / ".cache/sources.json").exists():
         play("molecule/default/destroy.yml")
+    images = subprocess.run(
+        ["docker", "image", "ls", "--quiet", "edge-slm/device"], capture_output=True, text=True, check=True
+    )
+    subprocess.run(["docker", "image", "rm", *images.stdout.split()], check=False, capture_output=True)
     subprocess.run(["docker", "volume", "rm", "--force", "edge-slm-ccache"], check=False, capture_output=True)
     subprocess.run(["rm", "-rf", str(ROOT / ".demo")], check=True)
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import re
 import socket
@@ -30,7 +32,10 @@ def missing_flags(help_text: str, flags: Iterable[str]) -> list[str]:
 
 def run_program(argv: list[str]) -> str:
     """Run a program and return what it prints; raise SelfTestError when it fails or is killed."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_SECONDS, check=False)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SelfTestError(f"`{' '.join(argv)}` did not end within {REQUEST_SECONDS} s.") from error
     text = done.stdout + done.stderr
     if done.returncode:
         raise SelfTestError(f"`{' '.join(argv)}` {how_it_ended(done.returncode)}: {text[-500:].strip()}")
@@ -51,13 +56,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def http(url: str, body: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> bytes:
+def request(url: str, body: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> bytes:
     """Send one request to the server under test and return the answer's body."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310 - always http to the loopback address
+    message = urllib.request.Request(  # noqa: S310 - always http to the loopback address
         url, data=data, headers={"Content-Type": "application/json", **(headers or {})}
     )
-    with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310
+    with urllib.request.urlopen(message, timeout=REQUEST_SECONDS) as answer:  # noqa: S310
         return bytes(answer.read())
 
 
@@ -68,7 +73,7 @@ def wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
         if server.poll() is not None:
             raise SelfTestError(f"llama-server {how_it_ended(server.returncode)} while loading the test model.")
         try:
-            http(f"{url}/health")
+            request(f"{url}/health")
             return
         except OSError:  # refused while starting, 503 while loading
             time.sleep(0.1)
@@ -83,14 +88,17 @@ def complete_once(binary: str, model: str, expect_ui: bool) -> None:
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             wait_until_healthy(server, url)
-            answer = json.loads(http(f"{url}/completion", {"prompt": "hello", "n_predict": 4}))
+            answer = json.loads(request(f"{url}/completion", {"prompt": "hello", "n_predict": 4}))
             if answer.get("tokens_predicted") != 4:
                 raise SelfTestError(f"a completion of 4 tokens came back with {answer.get('tokens_predicted')}.")
             if expect_ui:
                 # Without Accept-Encoding: gzip the server answers 415.
-                http(f"{url}/", headers={"Accept-Encoding": "gzip"})
-        except (OSError, ValueError) as error:
-            if server.poll() is not None:
+                request(f"{url}/", headers={"Accept-Encoding": "gzip"})
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # The connection breaks a moment before the dead server can be seen.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=1)
+            if server.returncode is not None:
                 raise SelfTestError(f"llama-server {how_it_ended(server.returncode)} when asked.") from error
             raise SelfTestError(f"llama-server on the test model: {error}") from error
         finally:
@@ -112,7 +120,7 @@ def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool) -> 
     Raises:
         SelfTestError: Saying what does not work.
     """
-    version = run_program([binary, "--version"]).strip().splitlines()[0]
+    version = run_program([binary, "--version"]).strip().partition("\n")[0]
     unknown = missing_flags(run_program([binary, "--help"]), flags)
     if unknown:
         raise SelfTestError(

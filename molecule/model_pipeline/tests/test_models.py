@@ -36,8 +36,10 @@ def manifest(device: Host, model: str) -> dict[str, Any]:
     return dict(json.loads(device.check_output(f"cat {MODELS}/{model}/manifest.json")))
 
 
-@pytest.mark.parametrize("name", ["builder-01", "pi-01"])
-@pytest.mark.parametrize("model", [REAL, "ready"])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("builder-01", REAL), ("builder-01", "ready"), ("pi-01", REAL), ("pi-01", "ready"), ("pi-02", REAL)],
+)
 def test_files_are_what_the_manifest_says(name: str, model: str) -> None:
     device = host(name)
     told = manifest(device, model)
@@ -65,6 +67,11 @@ def test_device_has_what_the_builder_published() -> None:
         there = manifest(host("builder-01"), model)
         here = manifest(host("pi-01"), model)
         assert {**here, "history": []} == {**there, "history": []}
+
+
+def test_a_device_that_prepares_for_itself_gets_the_same_bytes() -> None:
+    made_there, made_here = (manifest(host(name), REAL)["files"] for name in ("builder-01", "pi-02"))
+    assert made_here == made_there
 
 
 @pytest.mark.parametrize("name", ["builder-01", "pi-01"])
