@@ -19,6 +19,7 @@ lock: env  ## Resolve pyproject.toml into requirements.lock again
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
 
 demo: env  ## The main job: a local fleet of containers serves a real model and answers
+	tools/host-packages openssh-client
 	tools/host-docker
 	python tools/demo.py up
 
@@ -35,7 +36,7 @@ unit: env  ## Tables of decisions; no containers
 	python -m pytest tests/unit
 
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
-	tools/host-packages chromium chromium-driver
+	tools/host-packages openssh-client chromium chromium-driver
 	tools/molecule $(SCENARIO)
 
 docs: env  ## Regenerate the tables in the roles' READMEs from their argument specs
