@@ -25,6 +25,12 @@ options:
     description: Whether C(GET /) must return the web UI.
     type: bool
     default: false
+  legacy:
+    description:
+      - Whether this is the tree of 2024, where C(server) lies at the top and knows neither C(--version) nor the
+        role's flags. Then only the completion is taken.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -43,7 +49,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: First line of C(llama-server --version).
+  description: First line of C(llama-server --version); empty with O(legacy).
   returned: success
   type: str
 """
@@ -51,7 +57,11 @@ version:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.selftest import SelfTestError, selftest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.selftest import (
+    SelfTestError,
+    complete_once,
+    selftest,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import SERVER_FLAGS
 
 
@@ -61,17 +71,18 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "ui": {"type": "bool", "default": False},
+            "legacy": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    path = module.params["path"]
+    path, version = module.params["path"], ""
+    model = os.path.join(path, "selftest.gguf")
     try:
-        version = selftest(
-            os.path.join(path, "bin/llama-server"),
-            os.path.join(path, "selftest.gguf"),
-            SERVER_FLAGS,
-            module.params["ui"],
-        )
+        if module.params["legacy"]:
+            complete_once(os.path.join(path, "server"), model, module.params["ui"])
+        else:
+            server = os.path.join(path, "bin/llama-server")
+            version = selftest(server, model, SERVER_FLAGS, module.params["ui"])
     except (SelfTestError, OSError) as error:
         module.fail_json(msg=f"{path}: {error}")
     module.exit_json(changed=False, version=version)
