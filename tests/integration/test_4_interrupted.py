@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import urllib.request
@@ -116,4 +117,4 @@ def test_nothing_half_made_is_left_and_nothing_is_left_to_do(upgrade: Path) -> N
         device = testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
         left = device.check_output("find /opt/edge-slm /var/lib/edge-slm /etc/edge-slm -name '*.part*'")
         assert left == "", name
-    assert finish(upgrade).count("changed=0 ") == 3
+    assert [line for line in finish(upgrade).splitlines() if re.search(r"changed=[1-9]", line)] == []
