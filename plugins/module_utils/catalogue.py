@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.canonical import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fetching import url_problem
 
 #: Types that llama-quantize knows (b11434, `llama-quantize --help`). True: needs an importance matrix.
@@ -166,11 +165,6 @@ class Model:
         """Return one sum of all that decides on what is published."""
         projector = self.projector.identity() if self.projector else None
         return digest({**self.quantised_inputs(), "projector": projector})
-
-
-def digest(content: object) -> str:
-    """Return the sha256 of something as canonical JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.canonical import digest
 
 #: Every flag that `server_arguments` can emit. The role llama_cpp asks a new build for each of them
 #: before it switches to it; a unit test proves that the tuple is neither short nor long.
@@ -503,11 +504,6 @@ def dropin_text(memory_high_mib: int, memory_max_mib: int, timeout: int, gpu: bo
     return "\n".join(lines) + "\n"
 
 
-def restart_digest(parts: Mapping[str, Any]) -> str:
-    """Return one sha256 over everything that a running service must have been started with."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def unknown_model(instance: Instance, models: Sequence[str]) -> str:
     """Say that a service's model is not on the device, and which ones are."""
     there = f"there are {', '.join(sorted(models))}" if models else "there is none yet"
@@ -587,7 +583,7 @@ def plan_service(
         "EDGE_SLM_RELEASE": release,
         "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port),
     }
-    digest = restart_digest(
+    restart_digest = digest(
         {
             "environment": variables,
             "unit": unit,
@@ -597,7 +593,7 @@ def plan_service(
             "projector": model.projector_sha256,
         }
     )
-    environment = environment_text({**variables, "EDGE_SLM_DIGEST": digest})
+    environment = environment_text({**variables, "EDGE_SLM_DIGEST": restart_digest})
     return Service(
         instance=instance,
         model=model,
@@ -609,7 +605,7 @@ def plan_service(
         start_timeout_seconds=timeout,
         environment=environment,
         dropin=dropin,
-        digest=digest,
+        digest=restart_digest,
     )
 
 
