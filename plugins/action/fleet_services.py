@@ -1,0 +1,43 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller side of edge_slm.fleet.fleet_services (its documentation is in plugins/modules)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
+    LLAMA_CPP,
+    OLLAMA,
+    FleetError,
+    artifacts,
+    files_on_device,
+    plan_device,
+)
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "services": {"type": "list", "elements": "raw", "required": True},
+    "models": {"type": "list", "elements": "raw", "required": True},
+    "engine": {"type": "str", "choices": [LLAMA_CPP, OLLAMA], "default": LLAMA_CPP},
+    "manifests": {"type": "dict", "default": {}},
+    "models_dir": {"type": "path", "default": "/var/lib/edge-slm/models"},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Decide what a device runs from the fleet's words; no connection is made."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the device's plan, or fail naming every problem."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _spec, given = self.validate_argument_spec(ARGUMENTS)
+        files = files_on_device(given["models_dir"], given["manifests"])
+        try:
+            plan = plan_device(given["services"], given["models"], given["engine"], files)
+        except FleetError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {**result, "changed": False, **plan.as_dict(), "artifacts": artifacts(given["models"])}

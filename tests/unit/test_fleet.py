@@ -1,0 +1,119 @@
+"""The fleet's words: what each engine's roles get, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
+    LLAMA_CPP,
+    OLLAMA,
+    Endpoint,
+    FleetError,
+    artifacts,
+    files_on_device,
+    plan_device,
+)
+
+SHA256 = "a" * 64
+GGUF = {"name": "smollm2", "source": {"repo": "org/name", "revision": "0" * 40}}
+PHI3 = {"name": "phi3-mini", "source": {"ollama": "phi3:mini", "digest": f"sha256:{SHA256}"}}
+MODELS = [GGUF, PHI3]
+FILES = {"smollm2": {"path": "/models/smollm2/x.gguf", "sha256": SHA256}}
+
+
+def test_a_pi_serves_artifacts_with_llama_cpp() -> None:
+    plan = plan_device([{"model": "smollm2", "context": 2048}], MODELS, LLAMA_CPP, {})
+    assert plan.llama_instances == [{"model": "smollm2", "context": 2048, "port": 8080}]
+    assert plan.wanted == ["smollm2"]
+    assert plan.ollama_models == []
+    assert plan.endpoints == [Endpoint(LLAMA_CPP, "smollm2", "smollm2", 8080, ui=True)]
+
+
+def test_a_jetson_serves_a_registry_s_model_and_an_artifact_by_a_second_name() -> None:
+    services = [{"model": "phi3-mini"}, {"model": "smollm2", "aliases": ["small"], "parameters": {"temperature": 0}}]
+    plan = plan_device(services, MODELS, OLLAMA, FILES)
+    assert plan.llama_instances == []
+    assert plan.ollama_models == [
+        {"name": "phi3:mini", "digest": f"sha256:{SHA256}", "registry": ""},
+        {"name": "smollm2", **FILES["smollm2"], "aliases": ["small"], "parameters": {"temperature": 0}},
+    ]
+    assert plan.wanted == ["smollm2"]
+    assert plan.ollama_port == 11434
+    assert [endpoint.model for endpoint in plan.endpoints] == ["phi3:mini", "smollm2"]
+
+
+def test_an_artifact_that_has_not_arrived_is_pending() -> None:
+    plan = plan_device([{"model": "smollm2"}], MODELS, OLLAMA, {})
+    assert plan.ollama_models == []
+    assert plan.ollama_pending == ["smollm2"]
+
+
+def test_one_device_may_run_both_engines() -> None:
+    plan = plan_device([{"model": "phi3-mini"}, {"model": "smollm2", "engine": "llama.cpp"}], MODELS, OLLAMA, {})
+    assert [(endpoint.engine, endpoint.port) for endpoint in plan.endpoints] == [(OLLAMA, 11434), (LLAMA_CPP, 8080)]
+    assert plan.llama_instances == [{"model": "smollm2", "port": 8080}]
+
+
+@pytest.mark.parametrize(
+    ("services", "models", "engine", "words"),
+    [
+        ([{"model": "nope"}], MODELS, LLAMA_CPP, ["edge_slm_services[0].model", "nope", "smollm2, phi3-mini"]),
+        (["smollm2"], MODELS, LLAMA_CPP, ["edge_slm_services[0]", "dictionary"]),
+        ([{"model": "smollm2", "engine": "vllm"}], MODELS, LLAMA_CPP, ["engine", "vllm", "ollama"]),
+        ([{"model": "phi3-mini"}], MODELS, LLAMA_CPP, ["phi3-mini", "Ollama registry"]),
+        (
+            [{"model": "phi3-mini"}, {"model": "smollm2", "engine": "llama.cpp", "port": 11434}],
+            MODELS,
+            OLLAMA,
+            ["edge_slm_services[1].port", "11434", "ollama already"],
+        ),
+        ([{"model": "phi3-mini"}, {"model": "smollm2", "port": 11500}], MODELS, OLLAMA, ["11434 and 11500"]),
+        ([{"model": "phi3-mini", "port": "many"}], MODELS, OLLAMA, ["edge_slm_services[0].port", "'many'"]),
+        ([{"model": "phi3-mini", "port": 80}], MODELS, OLLAMA, ["edge_slm_services[0].port", "1024"]),
+        ([{"model": "phi3-mini", "alias": "x"}], MODELS, OLLAMA, ["alias", "did you mean aliases?"]),
+        ([{"model": "phi3-mini", "aliases": "x"}], MODELS, OLLAMA, ["aliases", "list"]),
+        (
+            [{"model": "phi3-mini"}, {"model": "smollm2", "aliases": ["phi3:mini"]}],
+            MODELS,
+            OLLAMA,
+            ["phi3:mini is the name of a model of edge_slm_services[0]"],
+        ),
+        (
+            [],
+            [{"name": "x", "source": {"ollama": "phi3:mini", "digest": "latest"}}],
+            OLLAMA,
+            ["edge_slm_models[0].source.digest", "'latest'", "sha256:"],
+        ),
+        ([], [{"name": "x", "source": {"ollama": "", "digest": f"sha256:{SHA256}"}}], OLLAMA, ["source.ollama"]),
+        (
+            [],
+            [{"name": "x", "source": {"ollama": "x", "digest": f"sha256:{SHA256}", "registri": "r"}}],
+            OLLAMA,
+            ["registri", "did you mean registry?"],
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    services: list[Any], models: list[Any], engine: str, words: list[str]
+) -> None:
+    with pytest.raises(FleetError) as refused:
+        plan_device(services, models, engine, {})
+    assert [word for word in words if word not in str(refused.value)] == []
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(FleetError) as refused:
+        plan_device([{"model": "a"}, {"model": "b"}], MODELS, LLAMA_CPP, {})
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_only_artifacts_go_through_the_pipeline() -> None:
+    assert artifacts(MODELS) == [GGUF]
+
+
+def test_files_follow_from_manifests_and_broken_ones_count_as_missing() -> None:
+    manifest = {"files": [{"kind": "model", "path": f"{SHA256[:12]}.gguf", "sha256": SHA256, "size": 1}]}
+    assert files_on_device("/models", {"smollm2": manifest, "broken": {"files": [{}]}}) == {
+        "smollm2": {"path": f"/models/smollm2/{SHA256[:12]}.gguf", "sha256": SHA256}
+    }
