@@ -21,7 +21,11 @@ COLUMNS = {
     "model": "MODEL",
     "quantisation": "QUANT",
     "sha256": "SHA256",
+    "context": "CONTEXT",
+    "loaded": "LOADED",
+    "gpu": "GPU",
     "tokens_per_second": "TOK/S",
+    "board": "BOARD",
     "health": "HEALTH",
 }
 SHORT_SHA256 = 12
@@ -48,6 +52,9 @@ def describe_service(name: str, environment: Mapping[str, str], unit: Unit, heal
         "model": value_after("--alias", arguments),
         "model_path": value_after("--model", arguments),
         "embeddings": "--embeddings" in arguments,
+        "context": context_of(arguments),
+        # llama-server loads its model before it is healthy, and keeps it.
+        "loaded": health.status == 200,
         "unit": unit.active,
         "health": state,
         "restarts": unit.restarts,
@@ -57,42 +64,60 @@ def describe_service(name: str, environment: Mapping[str, str], unit: Unit, heal
     }
 
 
-def host_report(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the registered result of service_status into a device's report.
+def context_of(arguments: Sequence[str]) -> int:
+    """Return the tokens of one conversation that llama-server was told; 0 where it was not."""
+    total, slots = value_after("--ctx-size", arguments), value_after("--parallel", arguments)
+    return int(total) // max(1, int(slots or 1)) if total.isdigit() else 0
+
+
+def host_report(host: str, results: Sequence[Mapping[str, Any]], board: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what Ansible registered for a device into its report.
 
     Args:
         host: The device's name in the inventory.
-        result: What Ansible registered: the module's return values, or a failure, or that it was unreachable.
+        results: One for each engine: a module's return values, a failure, that it was skipped or unreachable.
+        board: What M(edge_slm.fleet.board_health) returned.
     """
-    reachable = bool(result) and not result.get("unreachable", False)
+    asked = [result for result in results if result and not result.get("skipped", False)]
+    reachable = bool(asked) and not any(result.get("unreachable", False) for result in asked)
     problem = ""
-    if not reachable or "endpoints" not in result:
-        lines = str(result.get("msg") or "no answer").strip().splitlines()
-        problem = lines[0] if lines else "no answer"
+    for result in asked or [{}]:
+        if not reachable or "endpoints" not in result:
+            lines = str(result.get("msg") or "no answer").strip().splitlines()
+            problem = problem or (lines[0] if lines else "no answer")
     return {
         "host": host,
         "reachable": reachable,
         "problem": problem,
-        "endpoints": list(result.get("endpoints") or []),
+        "board": {name: board[name] for name in ("summary", "throttled", "power_mode", "celsius") if name in board},
+        "endpoints": [endpoint for result in asked for endpoint in result.get("endpoints") or []],
     }
+
+
+def gpu_words(share: object) -> str:
+    """Return how much of a model lies on a GPU in words; empty for an engine that does not tell."""
+    if not isinstance(share, (int, float)):
+        return ""
+    return f"{share:.0f} %" if share else "not proven"
 
 
 def table_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the table's rows for one device; one without services has one row that says so."""
-    host = str(report["host"])
-    if not report["endpoints"]:
+    host, board = str(report["host"]), str(report["board"].get("summary") or "")
+    rows = []
+    for endpoint in report["endpoints"]:
+        row = {name: str(endpoint.get(name) or "") for name in COLUMNS}
+        row |= {"host": host, "board": board, "sha256": row["sha256"][:SHORT_SHA256]}
+        row |= {"loaded": "yes" if endpoint.get("loaded") else "no", "gpu": gpu_words(endpoint.get("on_gpu"))}
+        if not endpoint.get("in_sync", True):
+            row["health"] += ", not what its files say"
+        rows.append(row)
+    if report["problem"] or not rows:
         state = report["problem"] or "no service"
         if not report["reachable"]:
             # The last part is the cause: "... port 22: Connection refused".
             state = f"unreachable ({state.rsplit(': ', 1)[-1]})"
-        return [{"host": host, "health": state}]
-    rows = []
-    for endpoint in report["endpoints"]:
-        row = {name: str(endpoint.get(name) or "") for name in COLUMNS}
-        row |= {"host": host, "sha256": row["sha256"][:SHORT_SHA256]}
-        if not endpoint.get("in_sync", True):
-            row["health"] += ", not what its files say"
-        rows.append(row)
+        rows.append({"host": host, "board": board, "health": state})
     return rows
 
 

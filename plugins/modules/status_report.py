@@ -8,17 +8,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: status_report
-short_description: Write what service_status found as a table and as files
+short_description: Write what the devices told of themselves as a table and as files
 version_added: 0.1.0
 description:
-  - Runs on the controller. Takes the registered results of M(edge_slm.fleet.service_status) of all devices.
+  - Runs on the controller. Takes what M(edge_slm.fleet.service_status), M(edge_slm.fleet.ollama_status) and
+    M(edge_slm.fleet.board_health) returned on all devices.
   - Devices that could not be reached become rows, not failures.
   - Never reports a change. The files are its output.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:
   results:
-    description: The registered result of each device, by its name in the inventory.
+    description:
+      - By the device's name in the inventory, a dictionary with C(engines), the list of the registered results, and
+        C(board), that of M(edge_slm.fleet.board_health).
     type: dict
     required: true
   directory:
@@ -38,7 +41,9 @@ EXAMPLES = r"""
 - name: Write the table and the files
   edge_slm.fleet.status_report:
     results:
-      pi-01: "{{ hostvars['pi-01']['found'] }}"
+      pi-01:
+        engines: ["{{ hostvars['pi-01']['found'] }}"]
+        board: "{{ hostvars['pi-01']['board'] }}"
     directory: .status
   delegate_to: localhost
   run_once: true
@@ -72,7 +77,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     directory = Path(module.params["directory"])
-    reports = [host_report(host, result) for host, result in module.params["results"].items()]
+    reports = [
+        host_report(host, found.get("engines") or [], found.get("board") or {})
+        for host, found in module.params["results"].items()
+    ]
     if not module.check_mode:
         directory.mkdir(parents=True, exist_ok=True)
         for report in reports:
