@@ -9,8 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
-    LLAMA_CPP,
-    OLLAMA,
+    DEFAULT_ENGINES,
     FleetError,
     artifacts,
     files_on_device,
@@ -20,7 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "services": {"type": "list", "elements": "raw", "required": True},
     "models": {"type": "list", "elements": "raw", "required": True},
-    "engine": {"type": "str", "choices": [LLAMA_CPP, OLLAMA], "default": LLAMA_CPP},
+    "board": {"type": "str", "choices": list(DEFAULT_ENGINES), "required": True},
     "manifests": {"type": "dict", "default": {}},
     "models_dir": {"type": "path", "default": "/var/lib/edge-slm/models"},
 }
@@ -37,7 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _spec, given = self.validate_argument_spec(ARGUMENTS)
         files = files_on_device(given["models_dir"], given["manifests"])
         try:
-            plan = plan_device(given["services"], given["models"], given["engine"], files)
+            plan = plan_device(given["services"], given["models"], given["board"], files)
         except FleetError as error:
             raise AnsibleActionFail(str(error)) from error
         return {**result, "changed": False, **plan.as_dict(), "artifacts": artifacts(given["models"])}

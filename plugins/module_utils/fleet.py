@@ -16,6 +16,11 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils import publishing
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
 #: Port of a service that names none: llama-server's long-standing one, and Ollama's.
 DEFAULT_PORTS = {LLAMA_CPP: 8080, OLLAMA: 11434}
+#: Engine of a board's services that name none.
+DEFAULT_ENGINES = {"pi": LLAMA_CPP, "jetson": OLLAMA}
+#: Roles that a device meets whatever it serves, and those of each engine, in the order of site.yml.
+COMMON_ROLES = ("host_baseline", "{board}_baseline", "model_pipeline", "endpoint_tls")
+ENGINE_ROLES = {LLAMA_CPP: ("llama_cpp", "llama_service"), OLLAMA: ("jetson_ollama", "endpoint_proxy")}
 
 #: What a service on Ollama may say. What one on llama.cpp may say, the role llama_service knows.
 OLLAMA_SERVICE_KEYS = ("model", "engine", "port", "aliases", "template", "system", "parameters", "context")
@@ -50,6 +55,7 @@ class DevicePlan:
     """What one device runs, in the words of the roles that make it so.
 
     Args:
+        board: Kind of device, `pi` or `jetson`.
         llama_instances: For llama_service_instances.
         ollama_models: For jetson_ollama_models; those of the catalogue's artifacts only once they lie on the device.
         ollama_pending: Names of artifacts that Ollama is to serve and that do not lie on the device yet.
@@ -58,6 +64,7 @@ class DevicePlan:
         endpoints: What clients see.
     """
 
+    board: str
     llama_instances: list[dict[str, Any]] = field(default_factory=list)
     ollama_models: list[dict[str, Any]] = field(default_factory=list)
     ollama_pending: list[str] = field(default_factory=list)
@@ -65,9 +72,22 @@ class DevicePlan:
     wanted: list[str] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
 
+    @property
+    def engines(self) -> list[str]:
+        """The engines that this device has: its board's own, from which services may also be taken away, and others."""
+        found = {DEFAULT_ENGINES[self.board], *(endpoint.engine for endpoint in self.endpoints)}
+        return [engine for engine in DEFAULT_PORTS if engine in found]
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles that site.yml runs on this device."""
+        common = [role.format(board=self.board) for role in COMMON_ROLES]
+        return common + [role for engine in self.engines for role in ENGINE_ROLES[engine]]
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as Ansible passes it on."""
-        return {**vars(self), "endpoints": [endpoint.as_dict() for endpoint in self.endpoints]}
+        endpoints = [endpoint.as_dict() for endpoint in self.endpoints]
+        return {**vars(self), "endpoints": endpoints, "engines": self.engines, "roles": self.roles}
 
 
 def from_registry(model: Mapping[str, Any]) -> bool:
@@ -95,14 +115,14 @@ def files_on_device(models_dir: str, manifests: Mapping[str, Mapping[str, Any]])
 
 
 def plan_device(
-    services: Sequence[Any], models: Sequence[Any], default_engine: str, files: Mapping[str, Mapping[str, str]]
+    services: Sequence[Any], models: Sequence[Any], board: str, files: Mapping[str, Mapping[str, str]]
 ) -> DevicePlan:
     """Decide what a device runs.
 
     Args:
         services: The device's `edge_slm_services`.
         models: The catalogue, `edge_slm_models`.
-        default_engine: Engine of services that name none.
+        board: Kind of device, `pi` or `jetson`.
         files: `path` and `sha256` of the artifacts that lie on the device, by the model's name.
 
     Raises:
@@ -113,7 +133,7 @@ def plan_device(
     for number, model in enumerate(models):
         if isinstance(model, Mapping) and from_registry(model):
             problems += _registry_problems(f"edge_slm_models[{number}].source", model["source"])
-    plan = DevicePlan()
+    plan = DevicePlan(board)
     ports: dict[int, str] = {}
     names: dict[str, str] = {}
     for number, service in enumerate(services):
@@ -121,7 +141,7 @@ def plan_device(
         if not isinstance(service, Mapping) or "model" not in service:
             problems.append(f"{place}: must be a dictionary with model, the name of an entry of edge_slm_models.")
             continue
-        name, engine = str(service["model"]), str(service.get("engine", default_engine))
+        name, engine = str(service["model"]), str(service.get("engine", DEFAULT_ENGINES[board]))
         if engine not in DEFAULT_PORTS:
             problems.append(f"{place}.engine: {engine!r} is not an engine; take {' or '.join(DEFAULT_PORTS)}.")
             continue

@@ -29,11 +29,12 @@ options:
     type: list
     elements: raw
     required: true
-  engine:
-    description: Engine of services that name none.
+  board:
+    description:
+      - Kind of device. Services that name no engine run on llama.cpp on a V(pi) and on Ollama on a V(jetson).
     type: str
-    choices: [llama.cpp, ollama]
-    default: llama.cpp
+    choices: [pi, jetson]
+    required: true
   manifests:
     description:
       - Manifests of the models that lie on the device, by name, as M(edge_slm.fleet.published_artifacts) returns them.
@@ -62,7 +63,7 @@ EXAMPLES = r"""
         source:
           ollama: phi3:mini
           digest: sha256:633fc5be925f9a484b61d6f9b9a78021eeb462100bd557309f01ba84cac26adf
-    engine: ollama
+    board: jetson
   register: plan
 """
 
@@ -88,6 +89,16 @@ ollama_port:
   type: int
 wanted:
   description: Models of the pipeline that the device needs.
+  returned: success
+  type: list
+  elements: str
+engines:
+  description: What answers on this device, C(llama.cpp) or C(ollama) or both.
+  returned: success
+  type: list
+  elements: str
+roles:
+  description: The roles that site.yml runs on this device, in order.
   returned: success
   type: list
   elements: str
