@@ -8,7 +8,7 @@ import urllib.request
 
 import openai
 import pytest
-from conftest import MODEL, Pi
+from conftest import KEY_FILE, MODEL, PIS, Pi
 
 
 def status(url: str, key: str = "", method: str = "GET", body: dict[str, object] | None = None) -> int:
@@ -75,6 +75,27 @@ def test_no_answer_without_the_key(pi: Pi, wrong: str) -> None:
     assert status(f"{pi.url}/v1/completions", wrong, "POST", asked) == 401
     assert status(f"{pi.url}/metrics", wrong) == 401
     assert status(f"{pi.url}/props", wrong) == 401
+
+
+#: Routes of the pinned llama-server (tools/server/server.cpp) beside those of the health and the page's files.
+ROUTES = [
+    *(("GET", path) for path in ("/models", "/v1/models", "/metrics", "/props", "/slots", "/lora-adapters", "/tools")),
+    *(("GET", path) for path in ("/v1/stream", "/cors-proxy", "/nothing-here", "//v1/models", "/v1/../v1/models")),
+    *(("POST", path) for path in ("/completion", "/v1/completions", "/chat/completions", "/v1/chat/completions")),
+    *(("POST", path) for path in ("/v1/responses", "/v1/messages", "/infill", "/embedding", "/v1/embeddings")),
+    *(("POST", path) for path in ("/v1/rerank", "/tokenize", "/detokenize", "/apply-template", "/lora-adapters")),
+    *(("POST", path) for path in ("/props", "/slots/0", "/models/load", "/tools", "/health", "/v1/streams/lookup")),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=[" ".join(route) for route in ROUTES])
+def test_every_route_but_the_health_and_the_page_wants_a_key(method: str, path: str) -> None:
+    asked: dict[str, object] | None = {"prompt": "Hello"} if method == "POST" else None
+    found = status(f"{PIS[0].url}{path}", "", method, asked)
+    # A path that the server does not have is 404 with and without a key.
+    assert found in (401, 404), found
+    if found == 404:
+        assert status(f"{PIS[0].url}{path}", KEY_FILE.read_text().strip(), method, asked) == 404
 
 
 def test_health_is_open_metrics_are_keyed_slots_are_shut(pi: Pi, key: str) -> None:
