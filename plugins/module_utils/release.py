@@ -22,6 +22,9 @@ BASE_OPTIONS = {
     "LLAMA_BUILD_EXAMPLES": "OFF",
     "LLAMA_BUILD_UI": "OFF",
     "LLAMA_USE_PREBUILT_UI": "OFF",
+    # TLS. Upstream goes on without it where OpenSSL's headers are missing; here that is a failure.
+    "LLAMA_OPENSSL": "ON",
+    "CMAKE_REQUIRE_FIND_PACKAGE_OpenSSL": "ON",
 }
 
 #: Memory of one compile job and what is left for everything else, in MiB (measured: up to 1 GB a job).
