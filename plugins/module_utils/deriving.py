@@ -8,8 +8,7 @@ import ctypes
 import os
 import re
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +23,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import (
     require_space,
     write_json,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.progress import Progress
+from ansible_collections.edge_slm.fleet.plugins.module_utils.watched import run_watched
 
 #: Stands for the name to write to, in a program's arguments.
 OUTPUT = "{output}"
@@ -108,6 +109,40 @@ def derive(job: Derivation) -> tuple[bool, dict[str, Any]]:
 def run(job: Derivation, lock: int) -> str:
     """Run the program; return what went wrong, or ''."""
     argv = [argument.replace(OUTPUT, job.part) for argument in job.argv]
+    with Progress(os.path.basename(job.dest), job.needs_bytes) as progress:
+        problem, output = run_program(
+            argv,
+            lambda _said: progress.update(os.path.getsize(job.part) if os.path.isfile(job.part) else 0),
+            cwd=job.chdir or None,
+            env={**os.environ, **job.environment},
+            pass_fds=(lock,),
+        )
+    if problem:
+        return problem
+    if not os.path.isfile(job.part) or os.path.getsize(job.part) == 0:
+        return f"{os.path.basename(argv[0])} ended with 0 but wrote nothing:\n{tail(output)}"
+    return ""
+
+
+def run_program(
+    argv: Sequence[str],
+    look: Callable[[str], None],
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> tuple[str, str]:
+    """Run a program that ends with this process.
+
+    Args:
+        argv: The program and its arguments.
+        look: Called now and then with what it has said since.
+        cwd: As `subprocess.Popen` has it; so are the rest.
+        env: Its environment, None for this one.
+        pass_fds: Descriptors that it inherits.
+
+    Returns:
+        What went wrong, or '', and all that it said.
+    """
     libc = ctypes.CDLL(None)
 
     def die_with_parent() -> None:
@@ -115,38 +150,21 @@ def run(job: Derivation, lock: int) -> str:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     try:
-        finished = subprocess.run(
-            argv,
-            cwd=job.chdir or None,
-            env={**os.environ, **job.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            pass_fds=(lock,),
-            preexec_fn=die_with_parent,
-            check=False,
-        )
+        finished = run_watched(argv, look, cwd=cwd, env=env, pass_fds=pass_fds, preexec_fn=die_with_parent)
     except OSError as error:
-        return f"cannot run {argv[0]}: {error.strerror}"
-    if finished.returncode != 0:
-        how = (
-            f"was killed by signal {-finished.returncode}"
-            if finished.returncode < 0
-            else f"ended with {finished.returncode}"
-        )
-        hint = " (out of memory? see journalctl -k)" if finished.returncode == -signal.SIGKILL else ""
-        return f"{os.path.basename(argv[0])} {how}{hint}:\n{tail(finished.stdout)}"
-    if not os.path.isfile(job.part) or os.path.getsize(job.part) == 0:
-        return f"{os.path.basename(argv[0])} ended with 0 but wrote nothing:\n{tail(finished.stdout)}"
-    return ""
+        return f"cannot run {argv[0]}: {error.strerror}", ""
+    code, said = finished.returncode, finished.stdout
+    if code == 0:
+        return "", said
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+    hint = " (out of memory? see journalctl -k)" if code == -signal.SIGKILL else ""
+    return f"{os.path.basename(argv[0])} {how}{hint}:\n{tail(said)}", said
 
 
-def tail(output: str) -> str:
+def tail(output: str, count: int = SHOWN_LINES) -> str:
     """Return the last lines of a program's output; of a progress bar only its last state."""
     lines = (line.rpartition("\r")[2].rstrip() for line in output.rstrip().split("\n"))
-    return "\n".join([line for line in lines if line][-SHOWN_LINES:])
+    return "\n".join([line for line in lines if line][-count:])
 
 
 def quantised_size(dry_run: str) -> int:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.progress import Progress
+
 BLOCK = 1 << 20
 
 #: Left free on a file system by every disk check, in bytes: the system needs some to live on.
@@ -44,9 +46,11 @@ class Digest:
         else:
             # Git's own naming of contents; no security rests on it that git does not rest on it too.
             state = hashlib.new("sha1", b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
-        with open(path, "rb") as file:
+        name = os.path.basename(path).removesuffix(".part")
+        with open(path, "rb") as file, Progress(f"check of {name}", os.path.getsize(path)) as progress:
             for block in iter(lambda: file.read(BLOCK), b""):
                 state.update(block)
+                progress.update(file.tell())
         return Digest(state.hexdigest(), self.algorithm)
 
     def __str__(self) -> str:
@@ -126,6 +130,7 @@ def directory_lock(directory: str, patience: float = 3600) -> Iterator[int]:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         deadline = time.monotonic() + patience
+        waiting = Progress(directory)
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,6 +141,7 @@ def directory_lock(directory: str, patience: float = 3600) -> Iterator[int]:
                         f"{directory} is held by another run since {patience / 60:.0f} minutes: "
                         "wait for it or end it (fuser -v on that directory names it)"
                     ) from None
+                waiting.update(0, note="waits for another run that works there")
                 time.sleep(0.5)
         yield descriptor
     finally:

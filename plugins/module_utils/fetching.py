@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -32,6 +31,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import (
     remove,
     require_space,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.progress import Progress
+from ansible_collections.edge_slm.fleet.plugins.module_utils.watched import run_watched
 
 #: Attempts that brought no new byte before a fetch is given up. One that made progress does not count.
 FRUITLESS_ATTEMPTS = 5
@@ -67,6 +68,7 @@ class Fetch:
         size: Its size in bytes where it is known beforehand, else 0.
         bearer_token: Sent to the url's own host and to no other that it redirects to.
         retry_wait: Seconds between attempts.
+        name: What its progress is shown under; '' for the last part of `dest`.
     """
 
     url: str
@@ -75,11 +77,17 @@ class Fetch:
     size: int = 0
     bearer_token: str = ""
     retry_wait: int = 2
+    name: str = ""
 
     @property
     def part(self) -> str:
         """The name while it is not whole."""
         return f"{self.dest}.part"
+
+    @property
+    def progress(self) -> Progress:
+        """Where to tell how much of it has arrived."""
+        return Progress(self.name or os.path.basename(self.dest), self.size)
 
     @property
     def shown_url(self) -> str:
@@ -178,8 +186,10 @@ def _attempt(job: Fetch, lock: int) -> str:
 def _copy(job: Fetch) -> None:
     """Copy a file that lies on the device."""
     try:
-        with open(job.local_path, "rb") as source, open(job.part, "wb") as target:
-            shutil.copyfileobj(source, target, BLOCK)
+        with open(job.local_path, "rb") as source, open(job.part, "wb") as target, job.progress as progress:
+            for block in iter(lambda: source.read(BLOCK), b""):
+                target.write(block)
+                progress.update(target.tell(), os.path.getsize(job.local_path))
     except OSError as error:
         remove(job.part)
         raise DurableError(f"cannot copy {job.local_path} to {job.part}: {error.strerror}") from error
@@ -219,46 +229,52 @@ def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[
     lines = [url, f"  dir={os.path.dirname(job.part)}", f"  out={os.path.basename(job.part)}"]
     if header:
         lines.append(f"  header={header}")
-    finished = subprocess.run(
-        [
-            program,
-            "--input-file=-",
-            "--no-conf=true",
-            "--no-netrc=true",
-            "--continue=true",
-            "--always-resume=false",
-            "--max-resume-failure-tries=1",
-            "--auto-file-renaming=false",
-            "--allow-overwrite=true",
-            "--file-allocation=none",
-            "--disk-cache=0",
-            "--split=1",
-            "--max-connection-per-server=1",
-            "--max-tries=1",
-            "--connect-timeout=20",
-            "--timeout=60",
-            "--follow-torrent=false",
-            "--follow-metalink=false",
-            "--remote-time=false",
-            "--auto-save-interval=0",
-            "--console-log-level=error",
-            "--download-result=hide",
-            "--summary-interval=0",
-            "--show-console-readout=false",
-            "--enable-color=false",
-            f"--stop-with-process={os.getpid()}",
-        ],
-        input="\n".join(lines) + "\n",
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(lock,),
-        check=False,
-    )
+    arguments = [
+        program,
+        "--input-file=-",
+        "--no-conf=true",
+        "--no-netrc=true",
+        "--continue=true",
+        "--always-resume=false",
+        "--max-resume-failure-tries=1",
+        "--auto-file-renaming=false",
+        "--allow-overwrite=true",
+        "--file-allocation=none",
+        "--disk-cache=0",
+        "--split=1",
+        "--max-connection-per-server=1",
+        "--max-tries=1",
+        "--connect-timeout=20",
+        "--timeout=60",
+        "--follow-torrent=false",
+        "--follow-metalink=false",
+        "--remote-time=false",
+        "--auto-save-interval=0",
+        "--console-log-level=error",
+        "--download-result=hide",
+        # It says how large the file is where we were not told.
+        f"--summary-interval={0 if job.size else 1}",
+        "--show-console-readout=false",
+        "--enable-color=false",
+        f"--stop-with-process={os.getpid()}",
+    ]
+    with job.progress as progress:
+        finished = run_watched(
+            arguments,
+            lambda said: progress.update(_part_size(job), announced_size(said)),
+            told="\n".join(lines) + "\n",
+            pass_fds=(lock,),
+        )
     remove(f"{job.part}.aria2")
     said = [line for line in finished.stdout.splitlines() if "errorCode=" in line or "status=" in line]
     reason = re.sub(r"^.*?errorCode=\d+ ?", "", said[-1]) if said else ""
     return finished.returncode, re.sub(r"https?://\S+", job.shown_url, reason)
+
+
+def announced_size(said: str) -> int:
+    """Return the file's size in bytes, rounded, that aria2's summary tells; 0 where it tells none."""
+    found = re.findall(r"/([0-9.]+)([KMG]i)?B\([0-9]+%\)", said)
+    return int(float(found[-1][0]) * {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[found[-1][1]]) if found else 0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

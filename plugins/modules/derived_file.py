@@ -85,6 +85,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.deriving import Derivation, derive, derived
 from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DurableError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 
 
 def main() -> None:
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    followed(main)

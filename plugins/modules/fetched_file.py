@@ -88,6 +88,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fetching import (
     is_present,
     url_problem,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 
 
 def main() -> None:
@@ -131,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    followed(main)

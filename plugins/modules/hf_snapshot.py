@@ -107,6 +107,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import (
     write_json,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fetching import Fetch, fetch
+from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.safetensors_header import (
     ELEMENT_BYTES,
     SafetensorsError,
@@ -275,4 +276,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    followed(main)

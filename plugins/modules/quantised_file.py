@@ -91,6 +91,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.deriving import (
     quantised_size,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DurableError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.gguf_header import GgufError, read_header
 
 
@@ -140,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    followed(main)

@@ -71,6 +71,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import (
     require_space,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fetching import Fetch, fetch, url_problem
+from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.publishing import (
     MANIFEST,
     ManifestError,
@@ -114,6 +115,7 @@ def main() -> None:
             dest=os.path.join(directory, file.path),
             digest=Digest(file.sha256),
             size=file.size,
+            name=f"{name}/{file.path}",
         )
         for file in files
     ]
@@ -130,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    followed(main)

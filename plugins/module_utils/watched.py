@@ -1,0 +1,96 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Programs that are looked at while they run."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import select
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+#: Seconds between two looks at a program.
+INTERVAL = 0.5
+
+
+def run_watched(
+    argv: Sequence[str],
+    look: Callable[[str], None],
+    told: str = "",
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    preexec_fn: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and look at it now and then.
+
+    Args:
+        argv: The program and its arguments.
+        look: Called about twice a second with what the program has said since, '' for nothing.
+        told: What it reads from its standard input, a few lines at most.
+        cwd: As `subprocess.Popen` has it; so are the rest.
+        env: Its environment, None for this one.
+        pass_fds: Descriptors that it inherits.
+        preexec_fn: Called in its process before it starts.
+
+    Returns:
+        Its exit code and all that it said, on stdout and stderr together.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    said: list[str] = []
+    question, asking = os.pipe()
+    os.write(asking, told.encode())
+    os.close(asking)
+    output, answering = os.pipe()
+    try:
+        program = subprocess.Popen(
+            list(argv),
+            stdin=question,
+            stdout=answering,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=env,
+            pass_fds=pass_fds,
+            preexec_fn=preexec_fn,
+        )
+        os.close(answering)
+        answering = -1
+        unseen, seen = "", time.monotonic()
+        while True:
+            if select.select([output], [], [], INTERVAL)[0]:
+                block = os.read(output, 1 << 16)
+                if not block:
+                    break
+                text = decoder.decode(block)
+                said.append(text)
+                unseen += text
+            if not 0 <= time.monotonic() - seen < INTERVAL:
+                look(unseen)
+                unseen, seen = "", time.monotonic()
+        look(unseen)
+        program.wait()
+    finally:
+        for descriptor in (question, output, answering):
+            if descriptor >= 0:
+                os.close(descriptor)
+    return subprocess.CompletedProcess(list(argv), program.returncode, "".join(said))
+
+
+def last_count(pattern: re.Pattern[str], said: str) -> tuple[int, int]:
+    """Return the last count that a program has told, as (done, total); (0, 0) where it has told none.
+
+    Args:
+        pattern: Has a group `done`, and perhaps `total`; without one the count goes up to 100.
+        said: What the program has said.
+    """
+    found = list(pattern.finditer(said.replace("\r", "\n")))
+    if not found:
+        return 0, 0
+    groups = found[-1].groupdict()
+    return int(groups["done"]), int(groups.get("total") or 100)
