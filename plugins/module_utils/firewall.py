@@ -15,6 +15,8 @@ RULES_PATH = "/etc/edge-slm/firewall.nft"
 UNIT = "edge-slm-firewall.service"
 UNIT_PATH = f"/etc/systemd/system/{UNIT}"
 RULE_KEYS = {"ports", "cidrs", "protocol", "comment"}
+#: What the ruleset needs of the kernel. Boards' kernels are built with less than a distribution's.
+KERNEL_OPTIONS = ("CONFIG_NF_TABLES", "CONFIG_NF_TABLES_INET", "CONFIG_NFT_CT")
 
 # nftables.service flushes every table when it starts or reloads: this unit then follows it.
 UNIT_TEXT = f"""\
@@ -85,6 +87,12 @@ def rule_problems(name: str, rules: Sequence[Any]) -> list[str]:
         if rule.get("protocol", "tcp") not in ("tcp", "udp"):
             problems.append(f"{where}.protocol: {rule['protocol']!r} is not supported; use tcp or udp.")
     return problems
+
+
+def missing_kernel_options(config: str) -> list[str]:
+    """Return what the ruleset needs and a kernel lacks, from its configuration; nothing where that is unknown ('')."""
+    built = set(re.findall(r"^(CONFIG_\w+)=[ym]$", config, flags=re.MULTILINE))
+    return [name for name in KERNEL_OPTIONS if name not in built] if config else []
 
 
 def _sources(cidrs: Iterable[str]) -> list[str]:

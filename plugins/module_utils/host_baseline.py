@@ -159,6 +159,8 @@ class Live:
     controller: str = ""
     controller_user: str = ""
     firewall_table: str = ""
+    #: Text of /proc/config.gz; empty where the kernel does not tell how it was built.
+    kernel_config: str = ""
     timezone: str = ""
     #: Whether tzdata knows the wanted zone; None where tzdata is not installed.
     timezone_known: bool | None = None
@@ -252,6 +254,13 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
             refuse(f"ssh_cidrs[{index}]", f"{fault}.")
     if inputs.firewall:
         found += firewall.rule_problems("host_baseline_firewall_rules", inputs.firewall_rules)
+        lacking = firewall.missing_kernel_options(live.kernel_config)
+        if lacking:
+            refuse(
+                "firewall",
+                f"this host's kernel was built without {', '.join(lacking)} and takes no nftables rules; set it to "
+                "false and guard this host from outside, or build the kernel with them.",
+            )
     for name, number in (
         ("apt_refresh_seconds", inputs.apt_refresh_seconds),
         ("journal_max_mib", inputs.journal_max_mib),

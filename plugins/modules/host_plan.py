@@ -73,6 +73,7 @@ plan:
 
 import glob
 import grp
+import gzip
 import os
 import pwd
 import time
@@ -113,6 +114,15 @@ def read_admin(name: str) -> tuple[tuple[str, ...] | None, str]:
     return groups, read_text(os.path.join(user.pw_dir, ".ssh", "authorized_keys"))
 
 
+def read_kernel_config() -> str:
+    """Return how the kernel was built, or '' where it does not tell."""
+    try:
+        with gzip.open("/proc/config.gz", "rt", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def read_live(inputs: decide.Inputs) -> decide.Live:
     """Return the host as it is."""
     connection = ssh_connection()
@@ -149,6 +159,7 @@ def read_live(inputs: decide.Inputs) -> decide.Live:
         controller=connection.client,
         controller_user=connection.user,
         firewall_table=output_of(["nft", "list", "table", "inet", firewall.TABLE]),
+        kernel_config=read_kernel_config(),
         timezone=os.path.relpath(zone, ZONES) if zone.startswith(ZONES + "/") else "",
         timezone_known=os.path.exists(os.path.join(ZONES, inputs.timezone)) if os.path.isdir(ZONES) else None,
         locales=tuple(output_of(["locale", "-a"]).split()),

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.firewall import loaded, render, rule_problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.firewall import (
+    KERNEL_OPTIONS,
+    loaded,
+    missing_kernel_options,
+    render,
+    rule_problems,
+)
 
 EVERYBODY = ["0.0.0.0/0", "::/0"]
 
@@ -91,3 +97,16 @@ def test_bad_rules_are_refused(rule: object, part: str) -> None:
 
 def test_good_rule_is_taken() -> None:
     assert not rule_problems("rules", [{"ports": ["8080"], "cidrs": ["::/0"], "comment": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        ("", []),
+        ("CONFIG_NF_TABLES=m\nCONFIG_NF_TABLES_INET=y\nCONFIG_NFT_CT=m\n", []),
+        ("CONFIG_NF_TABLES=m\nCONFIG_NF_TABLES_INET=y\n# CONFIG_NFT_CT is not set\n", ["CONFIG_NFT_CT"]),
+        ("CONFIG_NETFILTER=y\n# CONFIG_NF_TABLES is not set\n", list(KERNEL_OPTIONS)),
+    ],
+)
+def test_kernels_without_nftables_are_known(config: str, missing: list[str]) -> None:
+    assert missing_kernel_options(config) == missing

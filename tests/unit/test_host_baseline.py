@@ -179,6 +179,13 @@ def test_sshd_that_missed_its_reload_is_seen() -> None:
         assert plan_ssh(inputs(), live)["stale"] is stale
 
 
+def test_kernel_without_nftables_is_refused_before_anything_changes() -> None:
+    live = Live(kernel_config="CONFIG_NETFILTER=y\n# CONFIG_NF_TABLES is not set\n")
+    found = " ".join(problems(inputs(), DEVICE, live, []))
+    assert "host_baseline_firewall: this host's kernel was built without CONFIG_NF_TABLES" in found
+    assert problems(inputs(firewall=False), DEVICE, live, []) == []
+
+
 def test_firewall_that_was_flushed_is_seen() -> None:
     rules = firewall.render([], [22], ["0.0.0.0/0", "::/0"], "", True)
     files = {
