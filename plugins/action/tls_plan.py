@@ -46,6 +46,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         folder = Path(given["ca_dir"]).expanduser()
         plan: dict[str, Any] = {
+            "mode": given["mode"],
+            "key": str(Path(given["key"]).expanduser()),
             "issue": "",
             "new_key": False,
             "make_ca": False,
@@ -66,6 +68,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _read(self, path: str, variable: str) -> str:
         """Return the text of a file on the controller, decrypted; note a problem where that cannot be done."""
+        if not Path(path).expanduser().is_file():
+            self._problems.append(f"{variable}: there is no file {path} on the controller; give the path of one.")
+            return ""
         try:
             return Path(self._loader.get_real_file(str(Path(path).expanduser()))).read_text(encoding="utf-8")
         except (AnsibleError, OSError, UnicodeDecodeError) as error:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.endpoint import ask
+from ansible_collections.edge_slm.fleet.plugins.module_utils.endpoint import Reply, ask
 
 WRONG_KEY = "not-a-key-of-this-endpoint"
 
@@ -22,6 +23,7 @@ class Endpoint:
     model: str
     embeddings: bool
     ui: bool
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass
@@ -74,7 +76,7 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
 
     def client(key: str) -> openai.OpenAI:
         # Devices are asked directly: a proxy of the controller's environment does not know them.
-        direct = openai.DefaultHttpxClient(trust_env=False)
+        direct = openai.DefaultHttpxClient(trust_env=False, verify=endpoint.tls or True)
         return openai.OpenAI(
             base_url=f"{endpoint.url}/v1", api_key=key, timeout=timeout, max_retries=0, http_client=direct
         )
@@ -110,12 +112,15 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         checks.answer = f"a vector of {len(found.data[0].embedding)} numbers"
         return "" if any(found.data[0].embedding) else "the vector is empty or all zeros"
 
-    health = ask(f"{endpoint.url}/health", timeout=min(timeout, 10.0))
+    def raw(path: str, key: str = "", body: Mapping[str, Any] | None = None, wait: float = 10.0) -> Reply:
+        return ask(f"{endpoint.url}{path}", key, body, wait, endpoint.tls)
+
+    health = raw("/health", wait=min(timeout, 10.0))
     checks.expect("health", health.status == 200, f"{health.brief()}; is the service up, is its port open?")
     if health.status == 0:
         return checks  # every other check would say the same
     path, body = ("embeddings", {"input": question}) if endpoint.embeddings else ("completions", {"prompt": "Hi"})
-    keyless = ask(f"{endpoint.url}/v1/{path}", body={"model": endpoint.model, "max_tokens": 1, **body})
+    keyless = raw(f"/v1/{path}", body={"model": endpoint.model, "max_tokens": 1, **body})
     checks.expect("no key is refused", keyless.status == 401, f"expected HTTP 401, got {keyless.brief()}")
     if endpoint.embeddings:
         checks.attempt("embeddings, any model name", vector)
@@ -125,11 +130,14 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         checks.attempt("any model name", lambda: chat("gpt-3.5-turbo"))
         checks.attempt("chat completion", lambda: chat(endpoint.model))
         checks.attempt("streaming", streaming)
+    if endpoint.tls:
+        clear = ask(endpoint.url.replace("https://", "http://", 1) + "/health")
+        checks.expect("no answer without TLS", clear.status != 200, "it answers in clear text too")
     checks.attempt("/v1/models", models)
-    metrics, closed = ask(f"{endpoint.url}/metrics", endpoint.key), ask(f"{endpoint.url}/metrics")
+    metrics, closed = raw("/metrics", endpoint.key), raw("/metrics")
     checks.expect("/metrics", "llamacpp:" in metrics.body, f"no metrics in {metrics.brief()}")
     checks.expect("/metrics without a key", closed.status == 401, f"expected HTTP 401, got {closed.brief()}")
-    page = ask(f"{endpoint.url}/")
+    page = raw("/")
     problem = page_problem(page.status, page.content_type, page.body, endpoint.ui)
     checks.expect("web UI" if endpoint.ui else "no web UI", not problem, problem)
     return checks

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -49,21 +50,28 @@ class Generation:
     problem: str = ""
 
 
-def ask(url: str, key: str = "", body: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Reply:
+def ask(
+    url: str,
+    key: str = "",
+    body: Mapping[str, Any] | None = None,
+    timeout: float = 10.0,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
     """Send a GET, or a POST where there is a body; never raises, never uses a proxy.
 
     Args:
-        url: An http:// URL.
+        url: An http:// or https:// URL.
         key: Sent as bearer token; none where empty.
         body: Sent as JSON.
         timeout: Seconds without a sign of life.
+        tls: Whom to trust (module_utils/tls.py); with an https:// URL and without it, what this host trusts.
     """
     headers = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 by construction http
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 by construction http(s)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
     try:
         with opener.open(request, timeout=timeout) as answer:
             return Reply(answer.status, _text(answer.read()), answer.headers.get("Content-Type", ""))
@@ -114,9 +122,11 @@ def read_embedding(reply: Reply) -> Generation:
     return Generation(text=f"{len(vector)} numbers")
 
 
-def prove(base_url: str, key: str, model: str, embeddings: bool, timeout: float) -> Generation:
+def prove(
+    base_url: str, key: str, model: str, embeddings: bool, timeout: float, tls: ssl.SSLContext | None = None
+) -> Generation:
     """Let a model work once: a completion, or an embedding where it makes those."""
     if embeddings:
         body = {"model": model, "input": CANARY_PROMPT}
-        return read_embedding(ask(f"{base_url}/v1/embeddings", key, body, timeout))
-    return read_completion(ask(f"{base_url}/v1/completions", key, canary_body(model), timeout))
+        return read_embedding(ask(f"{base_url}/v1/embeddings", key, body, timeout, tls))
+    return read_completion(ask(f"{base_url}/v1/completions", key, canary_body(model), timeout, tls))

@@ -37,6 +37,8 @@ SERVER_FLAGS = (
     "--offline",
     "--parallel",
     "--port",
+    "--ssl-cert-file",
+    "--ssl-key-file",
     "--threads",
     "--ubatch-size",
 )
@@ -56,6 +58,8 @@ MINIMUM_KEY_LENGTH = 16  # characters
 SCOPES = ("infer", "admin")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MIB = 1024 * 1024
+#: What the unit's sandbox hides (ProtectHome, PrivateTmp).
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
 #: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
 BATCH, MICRO_BATCH = 2048, 512
 #: KV cache of a token where the GGUF tells nothing: that of Llama 3 8B (32 layers, 8 KV heads of 128),
@@ -130,6 +134,9 @@ class Paths:
     """Where things lie on the device."""
 
     config_dir: str = "/etc/edge-slm/llama-server"
+    #: Certificate and its key; plain HTTP where empty.
+    tls_certificate: str = ""
+    tls_key: str = ""
 
     @property
     def key_file(self) -> str:
@@ -351,6 +358,18 @@ def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
             problems.add(variable, f"{cidr!r} is no network; write it like 192.168.1.0/24 (host bits zero).")
 
 
+def check_tls(certificate: str, key: str, problems: Problems) -> None:
+    """Check where certificate and key are to lie, as far as paths tell."""
+    given = {"llama_service_tls_certificate": certificate, "llama_service_tls_key": key}
+    for variable, path in given.items():
+        if not path and certificate + key:
+            problems.add(variable, "is missing; give certificate and key, or neither for plain HTTP.")
+        if path and not path.startswith("/"):
+            problems.add(variable, f"{path!r} is no absolute path; give one of the device.")
+        if path.startswith(HIDDEN):
+            problems.add(variable, f"the services cannot see {path}; put it outside of {', '.join(HIDDEN)}.")
+
+
 def _count(value: object) -> int:
     """Return a number of GGUF metadata: per-layer lists are summed up, what is missing counts 0."""
     if isinstance(value, (list, tuple)):
@@ -431,7 +450,7 @@ def start_timeout_seconds(model: Model, board: Board) -> int:
     return START_BASE_SECONDS + _mib(model.size + model.projector_size) // board.load_mib_per_second
 
 
-def server_arguments(instance: Instance, model: Model, *, key_file: str, listen: str, cores: int) -> tuple[str, ...]:
+def server_arguments(instance: Instance, model: Model, *, paths: Paths, listen: str, cores: int) -> tuple[str, ...]:
     """Return llama-server's arguments, with every default that could hurt a small board set explicitly.
 
     Slots are hidden because they show users' prompts; the KV cache is split so that each slot has the whole
@@ -444,7 +463,9 @@ def server_arguments(instance: Instance, model: Model, *, key_file: str, listen:
     arguments = ["--model", model.path, "--alias", model.name]
     if model.projector_path:
         arguments += ["--mmproj", model.projector_path]
-    arguments += ["--host", listen, "--port", str(instance.port), "--api-key-file", key_file]
+    arguments += ["--host", listen, "--port", str(instance.port), "--api-key-file", paths.key_file]
+    if paths.tls_certificate:
+        arguments += ["--ssl-cert-file", paths.tls_certificate, "--ssl-key-file", paths.tls_key]
     arguments += ["--ctx-size", str(context * instance.parallel), "--parallel", str(instance.parallel)]
     arguments += ["--no-kv-unified", "--cache-ram", str(instance.cache_ram_mib)]
     arguments += ["--batch-size", str(batch), "--ubatch-size", str(micro_batch)]
@@ -557,6 +578,7 @@ def plan_service(
     release: str,
     unit: str,
     keys: str,
+    pair: str = "",
 ) -> Service:
     """Decide how one service is to run.
 
@@ -569,8 +591,9 @@ def plan_service(
         release: Key of the release that `current` points to.
         unit: Text of the systemd template unit.
         keys: Text of the key file; only its digest is used.
+        pair: Text of the certificate and its key; only its digest is used.
     """
-    arguments = server_arguments(instance, model, key_file=paths.key_file, listen=listen, cores=board.cores)
+    arguments = server_arguments(instance, model, paths=paths, listen=listen, cores=board.cores)
     needed = memory_needed_mib(instance, model, board)
     # The kernel counts the weights' page cache too, and repacked weights exist twice while they load:
     # MemoryHigh makes it drop that cache early, MemoryMax is where a leak ends.
@@ -581,18 +604,20 @@ def plan_service(
         "LLAMA_ARGS": join_arguments(arguments),
         "EDGE_SLM_PORT": str(instance.port),
         "EDGE_SLM_RELEASE": release,
-        "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port),
+        "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port, tls=bool(paths.tls_certificate)),
     }
-    restart_digest = digest(
-        {
-            "environment": variables,
-            "unit": unit,
-            "dropin": dropin,
-            "keys": hashlib.sha256(keys.encode()).hexdigest(),
-            "model": model.sha256,
-            "projector": model.projector_sha256,
-        }
-    )
+    restarting = {
+        "environment": variables,
+        "unit": unit,
+        "dropin": dropin,
+        "keys": hashlib.sha256(keys.encode()).hexdigest(),
+        "model": model.sha256,
+        "projector": model.projector_sha256,
+    }
+    if paths.tls_certificate:
+        variables["EDGE_SLM_TLS_CERTIFICATE"] = paths.tls_certificate
+        restarting["tls"] = hashlib.sha256(pair.encode()).hexdigest()
+    restart_digest = digest(restarting)
     environment = environment_text({**variables, "EDGE_SLM_DIGEST": restart_digest})
     return Service(
         instance=instance,
@@ -609,12 +634,12 @@ def plan_service(
     )
 
 
-def base_url(listen: str, port: int) -> str:
+def base_url(listen: str, port: int, *, tls: bool = False) -> str:
     """Return the URL under which the device itself reaches a server that listens on that address."""
     address = ipaddress.ip_address(listen)
     if address.is_unspecified:
         address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
-    return f"http://{url_host(str(address))}:{port}"
+    return f"{'https' if tls else 'http'}://{url_host(str(address))}:{port}"
 
 
 def url_host(address: str) -> str:
@@ -622,9 +647,9 @@ def url_host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def health_url(listen: str, port: int) -> str:
+def health_url(listen: str, port: int, *, tls: bool = False) -> str:
     """Return the URL that tells whether a server has loaded its model."""
-    return f"{base_url(listen, port)}/health"
+    return f"{base_url(listen, port, tls=tls)}/health"
 
 
 def stale_instances(wanted: Sequence[str], config_files: Sequence[str], unit_files: Sequence[str]) -> list[str]:

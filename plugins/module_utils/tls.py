@@ -49,7 +49,7 @@ def normal_name(name: object) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         # Digits and dots alone are a mistyped address, not a name.
-        return text if DNS_NAME.fullmatch(text) and not re.fullmatch(r"[\d.]+", text) else ""
+        return text if DNS_NAME.fullmatch(text) and not re.fullmatch(r"[*\d.]+", text) else ""
 
 
 def parse_names(raw: object) -> tuple[list[str], list[str]]:
@@ -86,6 +86,13 @@ def uncovered(names: Iterable[str], certificate: Certificate) -> list[str]:
     return [name for name in names if not {name, re.sub(r"^[^.]+", "*", name)} & certificate.names]
 
 
+def check_path(variable: str, path: str, what: str) -> list[str]:
+    """Refuse a path on the controller that is missing or depends on where a playbook was started."""
+    if path.startswith(("/", "~")):
+        return []
+    return [f"{variable}: {path!r} is no absolute path; give {what} of the controller, as in /etc/… or ~/…."]
+
+
 def check_inputs(mode: str, names: Sequence[str], files: Sequence[str], ca_dir: str, days: int, left: int) -> list[str]:
     """Return what is wrong with the role's inputs, one sentence each.
 
@@ -99,12 +106,10 @@ def check_inputs(mode: str, names: Sequence[str], files: Sequence[str], ca_dir: 
     """
     problems = []
     if mode == "given":
-        for variable, path in zip(("endpoint_tls_certificate", "endpoint_tls_key"), files):  # noqa: B905 (Python 3.9)
-            if not path:
-                problems.append(f"{variable}: is missing; with endpoint_tls_mode: given name a file on the controller.")
+        problems += check_path("endpoint_tls_certificate", files[0], "a file")
+        problems += check_path("endpoint_tls_key", files[1], "a file")
     if mode == "fleet_ca":
-        if not ca_dir:
-            problems.append("endpoint_tls_ca_dir: is missing; name a directory on the controller that is backed up.")
+        problems += check_path("endpoint_tls_ca_dir", ca_dir, "a directory, backed up,")
         if not names:
             problems.append("endpoint_tls_names: is empty; give the DNS names and IP addresses that clients use.")
         if not 1 <= days <= 825:
@@ -201,6 +206,16 @@ def pinned_context(certificate: str) -> ssl.SSLContext:
     context.check_hostname = False
     context.load_verify_locations(certificate)
     # Also a certificate that another one has signed may be the anchor.
+    context.verify_flags = ssl.VerifyFlags(context.verify_flags | PARTIAL_CHAIN)
+    return context
+
+
+def client_context(ca_file: str) -> ssl.SSLContext:
+    """Return the settings of a client outside: it trusts the certificates in a file, or what its host trusts.
+
+    The file may hold a CA's certificate or the server's own. Names are looked at.
+    """
+    context = ssl.create_default_context(cafile=ca_file or None)
     context.verify_flags = ssl.VerifyFlags(context.verify_flags | PARTIAL_CHAIN)
     return context
 

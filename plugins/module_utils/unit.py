@@ -96,7 +96,7 @@ def steps_to_run(unit: Unit, digest: str) -> Steps:
     elif unit.stale:
         reason = "its unit has changed"
     elif unit.digest != digest:
-        reason = "its release, model, arguments or keys have changed"
+        reason = "its release, model, arguments, keys or certificate have changed"
     else:
         reason = ""
     return Steps(missing or unit.stale, not unit.enabled, bool(reason), reason)

@@ -37,6 +37,9 @@ options:
     description: Port that it listens on.
     type: int
     required: true
+  certificate:
+    description: Certificate that it must serve with, in PEM; plain HTTP without one.
+    type: path
   key_file:
     description: File with one key a line; the first is used.
     type: path
@@ -88,6 +91,7 @@ waited_seconds:
   type: float
 """
 
+import ssl
 import time
 from pathlib import Path
 
@@ -95,12 +99,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.endpoint import ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import base_url
 from ansible_collections.edge_slm.fleet.plugins.module_utils.systemd import last_lines, read_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import pinned_context
 from ansible_collections.edge_slm.fleet.plugins.module_utils.unit import start_problem, unit_name
 
 POLL_SECONDS = 0.25
 
 
-def wait_until_healthy(name: str, digest: str, url: str, timeout: int, restarts: int) -> str:
+def wait_until_healthy(
+    name: str, digest: str, url: str, timeout: int, restarts: int, tls: ssl.SSLContext | None
+) -> str:
     """Return '' when the right process is healthy, else why it is not."""
     deadline = time.monotonic() + timeout
     seen = "nothing"
@@ -110,7 +117,7 @@ def wait_until_healthy(name: str, digest: str, url: str, timeout: int, restarts:
         if problem:
             return problem
         if unit.digest == digest:
-            health = ask(f"{url}/health", timeout=5)
+            health = ask(f"{url}/health", timeout=5, tls=tls)
             if health.status == 200 and unit.active == "active":
                 return ""
             seen = health.brief()
@@ -128,6 +135,7 @@ def main() -> None:
             "digest": {"type": "str", "required": True},
             "listen": {"type": "str", "default": "0.0.0.0"},  # noqa: S104 (llama-server's listening address)
             "port": {"type": "int", "required": True},
+            "certificate": {"type": "path"},
             "key_file": {"type": "path", "required": True, "no_log": False},
             "embeddings": {"type": "bool", "default": False},
             "timeout": {"type": "int", "required": True},
@@ -138,7 +146,9 @@ def main() -> None:
     given = module.params
     if module.check_mode:
         module.exit_json(changed=False, skipped=True, msg="Check mode: nothing may be running yet.")
-    name, url = given["name"], base_url(given["listen"], given["port"])
+    name, certificate = given["name"], given["certificate"]
+    url = base_url(given["listen"], given["port"], tls=bool(certificate))
+    tls = pinned_context(certificate) if certificate else None
 
     def fail(problem: str) -> None:
         module.fail_json(
@@ -149,13 +159,13 @@ def main() -> None:
         )
 
     began = time.monotonic()
-    problem = wait_until_healthy(name, given["digest"], url, given["timeout"], given["restarts"])
+    problem = wait_until_healthy(name, given["digest"], url, given["timeout"], given["restarts"], tls)
     waited = time.monotonic() - began
     if problem:
         fail(problem)
     before = read_unit(name)
     key = Path(given["key_file"]).read_text(encoding="utf-8").split("\n", 1)[0]
-    generation = prove(url, key, given["model"], given["embeddings"], given["timeout"])
+    generation = prove(url, key, given["model"], given["embeddings"], given["timeout"], tls)
     after = read_unit(name)
     if (after.pid, after.restarts) != (before.pid, before.restarts):
         fail(f"it crashed over its first request (result: {after.result}, restarts: {after.restarts})")

@@ -86,6 +86,18 @@ options:
     description: Where the services' configuration lies.
     type: path
     required: true
+  tls_certificate:
+    description: Certificate on the device; empty for plain HTTP.
+    type: str
+    default: ""
+  tls_key:
+    description: Its key on the device.
+    type: str
+    default: ""
+  user:
+    description: User that the services run as, who must be able to read both.
+    type: str
+    default: edge-slm
 attributes:
   check_mode:
     support: full
@@ -129,7 +141,8 @@ stale:
   type: list
   elements: str
 pending:
-  description: What other roles have yet to bring (release, models) before a service can run, with the mend.
+  description: >-
+    What other roles have yet to bring (release, models, certificate) before a service can run, with the mend.
   returned: success
   type: list
   elements: str
@@ -140,13 +153,16 @@ summary:
   elements: str
 """
 
+import grp
 import json
+import pwd
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.systemd import instance_traces, names_in
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import pair_problem
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -182,6 +198,43 @@ def read_release(directory: str) -> str:
         return current.resolve().name
 
 
+def read_text(path: str) -> str:
+    """Return a file's text; empty where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def can_read(path: str, user: str) -> bool:
+    """Tell whether a user can read a file, by the modes of it and the directories above; yes for one yet to be made."""
+    try:
+        who = pwd.getpwnam(user)
+    except KeyError:
+        return True
+    groups = {who.pw_gid, *(group.gr_gid for group in grp.getgrall() if user in group.gr_mem)}
+    for place in (Path(path), *Path(path).parents):
+        state = place.stat()
+        shift = 6 if state.st_uid == who.pw_uid else 3 if state.st_gid in groups else 0
+        if not state.st_mode >> shift & (1 if place.is_dir() else 4):
+            return False
+    return True
+
+
+def tls_problems(certificate: str, key: str, user: str) -> list[str]:
+    """Say why the services could not serve with what lies on the device now; another role may bring it yet."""
+    mend = "run the role edge_slm.fleet.endpoint_tls first, or mend the files"
+    given = {"llama_service_tls_certificate": certificate, "llama_service_tls_key": key}
+    found = [f"{name}: there is no {path}; {mend}." for name, path in given.items() if not Path(path).is_file()]
+    if found:
+        return found
+    found = [f"{name}: {user} cannot read {path}; {mend}." for name, path in given.items() if not can_read(path, user)]
+    problem = pair_problem(certificate, key)
+    if problem:
+        found.append(f"llama_service_tls_certificate: {certificate} and {key} cannot be used: {problem}; {mend}.")
+    return found
+
+
 def main() -> None:
     """Run the module."""
     # Only the keys themselves are secret: hiding names too would blot them out of arguments and messages.
@@ -210,6 +263,9 @@ def main() -> None:
             "llama_cpp_dir": place,
             "models_dir": place,
             "config_dir": place,
+            "tls_certificate": {"type": "str", "default": ""},
+            "tls_key": {"type": "str", "default": "", "no_log": False},
+            "user": {"type": "str", "default": "edge-slm"},
         },
         supports_check_mode=True,
     )
@@ -222,6 +278,7 @@ def main() -> None:
         instances = serving.parse_instances(given["instances"], problems)
         keys = serving.parse_keys(given["api_keys"], problems)
         serving.check_addresses(given["listen"], given["allowed_cidrs"], problems)
+        serving.check_tls(given["tls_certificate"], given["tls_key"], problems)
         for name in ("memory_overhead_mib", "memory_reserve_mib"):
             if given[name] < 0:
                 problems.add(f"llama_service_{name}", "is negative; give MiB, 0 or more.")
@@ -239,6 +296,9 @@ def main() -> None:
                 f"llama_service_llama_cpp_dir: there is no release in {given['llama_cpp_dir']}/current; "
                 "run playbooks/receive.yml, or the role edge_slm.fleet.llama_cpp, first."
             )
+        paths = serving.Paths(given["config_dir"], given["tls_certificate"], given["tls_key"])
+        if instances and paths.tls_certificate and paths.tls_key:
+            pending += tls_problems(paths.tls_certificate, paths.tls_key, given["user"])
         serving.check_models(instances, models, problems)
         if problems.found:
             module.fail_json(msg="\n".join(problems.found), problems=problems.found)
@@ -255,11 +315,12 @@ def main() -> None:
                 instance,
                 models[instance.model],
                 board,
-                serving.Paths(given["config_dir"]),
+                paths,
                 listen=given["listen"],
                 release=release,
                 unit=given["unit"],
                 keys=serving.key_file_text(keys),
+                pair=read_text(paths.tls_certificate) + read_text(paths.tls_key),
             )
             for instance in instances
             if instance.model in models

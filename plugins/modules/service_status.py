@@ -55,10 +55,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.endpoint import ask, prove
+from ansible_collections.edge_slm.fleet.plugins.module_utils.endpoint import Reply, ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import Paths, parse_environment
 from ansible_collections.edge_slm.fleet.plugins.module_utils.status import describe_service
 from ansible_collections.edge_slm.fleet.plugins.module_utils.systemd import names_in, read_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import pinned_context
 from ansible_collections.edge_slm.fleet.plugins.module_utils.unit import Unit
 
 
@@ -85,7 +86,13 @@ def look_at(name: str, config_dir: str, timeout: int) -> dict[str, Any]:
     environment = parse_environment(Path(config_dir, f"{name}.env").read_text(encoding="utf-8"))
     unit = read_unit(name)
     url = environment.get("EDGE_SLM_HEALTH_URL", "").removesuffix("/health")
-    health = ask(f"{url}/health", timeout=5)
+    certificate = environment.get("EDGE_SLM_TLS_CERTIFICATE", "")
+    try:
+        tls = pinned_context(certificate) if certificate else None
+    except OSError as error:
+        tls, health = None, Reply(0, f"{certificate}: {error}")
+    else:
+        health = ask(f"{url}/health", timeout=5, tls=tls)
     row = describe_service(name, environment, unit, health)
     manifest = read_json(Path(row.pop("model_path")).parent / "manifest.json")
     row["quantisation"] = manifest.get("quantisation") or ""
@@ -94,7 +101,7 @@ def look_at(name: str, config_dir: str, timeout: int) -> dict[str, Any]:
     row["release"] = running_release(unit)
     if row["health"] == "ok":
         key = Path(Paths(config_dir).key_file).read_text(encoding="utf-8").split("\n", 1)[0]
-        made = prove(url, key, row["model"], row.pop("embeddings"), timeout)
+        made = prove(url, key, row["model"], row.pop("embeddings"), timeout, tls)
         row["tokens_per_second"] = made.tokens_per_second
         row["health"] = made.problem or "ok"
     row.pop("embeddings", None)

@@ -27,15 +27,15 @@ options:
     type: raw
     required: true
   certificate:
-    description: With V(given), the certificate with its chain on the controller.
+    description: With V(given), absolute path of the certificate with its chain on the controller; C(~) is known.
     type: str
     default: ""
   key:
-    description: With V(given), its key on the controller.
+    description: With V(given), absolute path of its key on the controller; C(~) is known.
     type: str
     default: ""
   ca_dir:
-    description: With V(fleet_ca), the directory of the CA on the controller.
+    description: With V(fleet_ca), absolute path of the CA's directory on the controller; C(~) is known.
     type: str
     default: ""
   ca_passphrase:
@@ -73,6 +73,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+mode:
+  description: Where the certificate comes from; V(off) also where YAML has made a boolean of it.
+  returned: success
+  type: str
+key:
+  description: With V(given), path of the key on the controller.
+  returned: success
+  type: str
 issue:
   description: With V(fleet_ca), why a new certificate is issued; empty where the one on the device stays.
   returned: success

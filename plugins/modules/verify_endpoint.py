@@ -42,6 +42,14 @@ options:
       scope:
         description: What the key is for.
         type: str
+  tls:
+    description: Whether the services speak TLS. The certificate must then be for O(address).
+    type: bool
+    default: false
+  ca_file:
+    description: >-
+      With O(tls), certificates in PEM to trust: a CA's, or the device's own. Without it, what the controller trusts.
+    type: path
   question:
     description: What a model is asked.
     type: str
@@ -87,6 +95,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.edge_slm.fleet.plugins.module_utils import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.client_checks import Endpoint, check_endpoint
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import client_context
 
 try:
     import openai  # noqa: F401 (client_checks imports it again where it is used)
@@ -110,6 +119,8 @@ def main() -> None:
                 "options": key,
                 "no_log": False,
             },
+            "tls": {"type": "bool", "default": False},
+            "ca_file": {"type": "path"},
             "question": {"type": "str", "default": "What is the capital of France? Answer in one word."},
             "timeout": {"type": "int", "default": 300},
         },
@@ -125,15 +136,22 @@ def main() -> None:
     keys = serving.parse_keys(given["api_keys"], problems)
     if problems.found:
         module.fail_json(msg="\n".join(problems.found))
+    context = None
+    if given["tls"]:
+        try:
+            context = client_context(given["ca_file"] or "")
+        except OSError as error:
+            module.fail_json(msg=f"ca_file: {given['ca_file']} cannot be used ({error}); name certificates in PEM.")
     results: list[dict[str, Any]] = []
     failures: list[str] = []
     for instance in instances:
         endpoint = Endpoint(
-            url=f"http://{serving.url_host(given['address'])}:{instance.port}",
+            url=f"{'https' if context else 'http'}://{serving.url_host(given['address'])}:{instance.port}",
             key=keys[0].key,
             model=instance.model,
             embeddings=instance.embeddings,
             ui=instance.ui,
+            tls=context,
         )
         checks = check_endpoint(endpoint, given["question"], given["timeout"])
         failures += [f"{instance.name} ({endpoint.url}): {failure}" for failure in checks.failed]

@@ -23,6 +23,9 @@ MODEL = Model("smollm2", "/models/smollm2/a.gguf", 98362432, "a" * 64, context_l
 VISION = Model("llava", "/models/llava/a.gguf", 10, "b" * 64, "/models/llava/p.gguf", 10, "c" * 64, 8192)
 BOARD = Board(memory_mib=8062, cores=4)
 
+PLAIN = Paths()
+TLS = Paths(tls_certificate="/etc/edge-slm/tls/certificate.pem", tls_key="/etc/edge-slm/tls/key.pem")
+
 
 def problems_of(instances: Any) -> str:
     problems = Problems()
@@ -30,19 +33,19 @@ def problems_of(instances: Any) -> str:
     return "\n".join(problems.found)
 
 
-def plan(instance: Instance = SERVICE, model: Model = MODEL, **changes: str) -> serving.Service:
+def plan(instance: Instance = SERVICE, model: Model = MODEL, paths: Paths = PLAIN, **changes: str) -> serving.Service:
     given = {"listen": ANY, "release": "r1", "unit": "[Unit]", "keys": f"{KEY}\n", **changes}
-    return serving.plan_service(instance, model, BOARD, Paths(), **given)
+    return serving.plan_service(instance, model, BOARD, paths, **given)
 
 
-def arguments(instance: Instance, model: Model = MODEL) -> tuple[str, ...]:
-    return serving.server_arguments(instance, model, key_file="/keys", listen=ANY, cores=4)
+def arguments(instance: Instance, model: Model = MODEL, paths: Paths = PLAIN) -> tuple[str, ...]:
+    return serving.server_arguments(instance, model, paths=paths, listen=ANY, cores=4)
 
 
 def test_server_flags_are_exactly_those_that_can_be_emitted() -> None:
     every = (
         arguments(Instance("a", "m", ui=False, embeddings=True)),
-        arguments(Instance("b", "llava"), VISION),
+        arguments(Instance("b", "llava"), VISION, TLS),
     )
     emitted = {word for words in every for word in words if word.startswith("--")}
     assert emitted == set(serving.SERVER_FLAGS)
@@ -318,3 +321,32 @@ def test_stale_instances() -> None:
 def test_unknown_model_names_those_there() -> None:
     assert "there are a, b" in serving.unknown_model(Instance("x", "y"), ["b", "a"])
     assert "there is none yet" in serving.unknown_model(Instance("x", "y"), [])
+
+
+def test_tls_is_asked_for_by_https_and_a_renewal_restarts() -> None:
+    plain, first, renewed = plan(), plan(paths=TLS, pair="a"), plan(paths=TLS, pair="b")
+    environment = serving.parse_environment(first.environment)
+    assert environment["EDGE_SLM_HEALTH_URL"] == "https://127.0.0.1:8080/health"
+    assert environment["EDGE_SLM_TLS_CERTIFICATE"] == TLS.tls_certificate
+    assert ("--ssl-key-file", TLS.tls_key) in zip(first.arguments, first.arguments[1:], strict=False)
+    assert "EDGE_SLM_TLS_CERTIFICATE" not in plain.environment
+    assert len({plain.digest, first.digest, renewed.digest}) == 3
+    assert plan(pair="a").digest == plain.digest
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "parts"),
+    [
+        ("", "", []),
+        (TLS.tls_certificate, TLS.tls_key, []),
+        (TLS.tls_certificate, "", ["llama_service_tls_key: is missing"]),
+        ("", TLS.tls_key, ["llama_service_tls_certificate: is missing"]),
+        ("tls.pem", TLS.tls_key, ["llama_service_tls_certificate", "absolute"]),
+        ("/root/tls.pem", TLS.tls_key, ["llama_service_tls_certificate", "cannot see /root/tls.pem"]),
+    ],
+)
+def test_paths_of_certificate_and_key(certificate: str, key: str, parts: list[str]) -> None:
+    problems = Problems()
+    serving.check_tls(certificate, key, problems)
+    assert bool(problems.found) == bool(parts)
+    assert [part for part in parts if part not in "\n".join(problems.found)] == []
