@@ -5,25 +5,38 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.endpoint import Reply, ask
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import LLAMA_CPP, OLLAMA
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_gate import find_loaded
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import same_name
 
+#: The path that is open without a key.
+HEALTH_PATHS = {LLAMA_CPP: "/health", OLLAMA: "/healthz"}
 WRONG_KEY = "not-a-key-of-this-endpoint"
+ANY_MODEL = "gpt-3.5-turbo"
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """An endpoint as its users see it."""
 
+    engine: str
     url: str
     key: str = field(repr=False)
     model: str
     embeddings: bool
     ui: bool
+    admin: bool = False
     tls: ssl.SSLContext | None = None
+
+    def ask(self, path: str, key: str = "", body: Mapping[str, Any] | None = None, wait: float = 10.0) -> Reply:
+        """Ask it past the OpenAI client."""
+        return ask(f"{self.url}{path}", key, body, wait, self.tls)
 
 
 @dataclass
@@ -34,6 +47,7 @@ class Checks:
     failed: list[str] = field(default_factory=list)
     answer: str = ""
     tokens_per_second: float = 0.0
+    on_gpu: float | None = None
 
     def expect(self, name: str, holds: bool, otherwise: str) -> None:
         """Note one result."""
@@ -41,6 +55,11 @@ class Checks:
             self.passed.append(name)
         else:
             self.failed.append(f"{name}: {otherwise}")
+
+    def shut(self, endpoint: Endpoint, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Note whether a path is refused to those without a key."""
+        keyless = endpoint.ask(path, body=body)
+        self.expect(f"{path} without a key", keyless.status == 401, f"expected HTTP 401, got {keyless.brief()}")
 
     def attempt(self, name: str, check: Callable[[], str]) -> None:
         """Run a check that returns '' or what was wrong; an exception is a failure too."""
@@ -51,10 +70,10 @@ class Checks:
         self.expect(name, not problem, problem)
 
 
-def speed(timings: object) -> float:
-    """Return tokens/s from llama-server's timings; 0 where there are none."""
+def speed(timings: object, tokens: int, seconds: float) -> float:
+    """Return tokens/s: as llama-server measured them, else as the client waited for them."""
     value = timings.get("predicted_per_second") if isinstance(timings, dict) else None
-    return round(float(value or 0), 1)
+    return round(float(value or 0) or tokens / max(seconds, 0.001), 1)
 
 
 def page_problem(status: int, content_type: str, body: str, wanted: bool) -> str:
@@ -68,7 +87,7 @@ def page_problem(status: int, content_type: str, body: str, wanted: bool) -> str
 
 
 def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
-    """Check an endpoint from outside: keys, models, answers, streaming, metrics and the web UI."""
+    """Check an endpoint from outside: keys, models, answers and streaming, and what only its engine has."""
     import openai
 
     checks = Checks()
@@ -89,11 +108,17 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         return "a wrong key was accepted"
 
     def chat(model: str) -> str:
+        started = time.monotonic()
         completion = client(endpoint.key).chat.completions.create(
             model=model, messages=messages, max_tokens=32, temperature=0
         )
+        seconds = time.monotonic() - started
         checks.answer = (completion.choices[0].message.content or "").strip()
-        checks.tokens_per_second = speed((completion.model_extra or {}).get("timings"))
+        checks.tokens_per_second = speed(
+            (completion.model_extra or {}).get("timings"),
+            completion.usage.completion_tokens if completion.usage else 0,
+            seconds,
+        )
         return "" if checks.answer else "the answer is empty"
 
     def streaming() -> str:
@@ -105,39 +130,58 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
 
     def models() -> str:
         names = [model.id for model in client(endpoint.key).models.list()]
-        return "" if endpoint.model in names else f"it lists {', '.join(names)}, not {endpoint.model}"
+        found = [name for name in names if same_name(name, endpoint.model)]
+        return "" if found else f"it lists {', '.join(names)}, not {endpoint.model}"
 
     def vector() -> str:
-        found = client(endpoint.key).embeddings.create(model="text-embedding-3-small", input=question)
+        found = client(endpoint.key).embeddings.create(model=ANY_MODEL, input=question)
         checks.answer = f"a vector of {len(found.data[0].embedding)} numbers"
         return "" if any(found.data[0].embedding) else "the vector is empty or all zeros"
 
-    def raw(path: str, key: str = "", body: Mapping[str, Any] | None = None, wait: float = 10.0) -> Reply:
-        return ask(f"{endpoint.url}{path}", key, body, wait, endpoint.tls)
-
-    health = raw("/health", wait=min(timeout, 10.0))
+    health = endpoint.ask(HEALTH_PATHS[endpoint.engine], wait=min(timeout, 10.0))
     checks.expect("health", health.status == 200, f"{health.brief()}; is the service up, is its port open?")
     if health.status == 0:
         return checks  # every other check would say the same
     path, body = ("embeddings", {"input": question}) if endpoint.embeddings else ("completions", {"prompt": "Hi"})
-    keyless = raw(f"/v1/{path}", body={"model": endpoint.model, "max_tokens": 1, **body})
-    checks.expect("no key is refused", keyless.status == 401, f"expected HTTP 401, got {keyless.brief()}")
+    checks.shut(endpoint, f"/v1/{path}", {"model": endpoint.model, "max_tokens": 1, **body})
+    checks.shut(endpoint, "/v1/models")
+    checks.shut(endpoint, "/metrics")
     if endpoint.embeddings:
         checks.attempt("embeddings, any model name", vector)
     else:
         checks.attempt("a wrong key is refused", refused)
-        # Listing 11.1 asks for gpt-3.5-turbo; the endpoint has one model and answers with that.
-        checks.attempt("any model name", lambda: chat("gpt-3.5-turbo"))
+        if endpoint.engine == LLAMA_CPP:
+            # Listing 11.1 asks for gpt-3.5-turbo; the endpoint has one model and answers with that.
+            checks.attempt("any model name", lambda: chat(ANY_MODEL))
         checks.attempt("chat completion", lambda: chat(endpoint.model))
         checks.attempt("streaming", streaming)
     if endpoint.tls:
-        clear = ask(endpoint.url.replace("https://", "http://", 1) + "/health")
+        clear = ask(endpoint.url.replace("https://", "http://", 1) + HEALTH_PATHS[endpoint.engine])
         checks.expect("no answer without TLS", clear.status != 200, "it answers in clear text too")
     checks.attempt("/v1/models", models)
-    metrics, closed = raw("/metrics", endpoint.key), raw("/metrics")
+    {LLAMA_CPP: _check_llama_cpp, OLLAMA: _check_ollama}[endpoint.engine](checks, endpoint)
+    return checks
+
+
+def _check_llama_cpp(checks: Checks, endpoint: Endpoint) -> None:
+    """Check what only llama-server has: its metrics and its web UI."""
+    metrics = endpoint.ask("/metrics", endpoint.key)
     checks.expect("/metrics", "llamacpp:" in metrics.body, f"no metrics in {metrics.brief()}")
-    checks.expect("/metrics without a key", closed.status == 401, f"expected HTTP 401, got {closed.brief()}")
-    page = raw("/")
+    page = endpoint.ask("/")
     problem = page_problem(page.status, page.content_type, page.body, endpoint.ui)
     checks.expect("web UI" if endpoint.ui else "no web UI", not problem, problem)
-    return checks
+
+
+def _check_ollama(checks: Checks, endpoint: Endpoint) -> None:
+    """Check what only Ollama has: its own API, shut for all but the model's users, and where the model lies."""
+    checks.shut(endpoint, "/")
+    checks.shut(endpoint, "/api/tags")
+    if not endpoint.admin:
+        forbidden = endpoint.ask("/api/pull", endpoint.key, {"model": endpoint.model})
+        problem = f"expected HTTP 403 from /api/pull, got {forbidden.brief()}"
+        checks.expect("an inference key may not change models", forbidden.status == 403, problem)
+    running = endpoint.ask("/api/ps", endpoint.key)
+    loaded = find_loaded(running.json().get("models") or [], endpoint.model)
+    checks.expect("loaded", loaded is not None, f"/api/ps does not show {endpoint.model}: {running.brief()}")
+    if loaded:
+        checks.on_gpu = loaded.share

@@ -22,13 +22,40 @@ options:
     description: Name or address under which the controller reaches the device.
     type: str
     required: true
-  services:
-    description: Services as in the role llama_service's input llama_service_instances.
-    type: raw
+  endpoints:
+    description: What the device serves, as M(edge_slm.fleet.fleet_services) returns it.
+    type: list
+    elements: dict
     required: true
+    suboptions:
+      engine:
+        description: What answers.
+        type: str
+        choices: [llama.cpp, ollama]
+        required: true
+      name:
+        description: How the service is called.
+        type: str
+        required: true
+      model:
+        description: How the model is called in requests.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        required: true
+      embeddings:
+        description: Whether the model makes embeddings in place of text.
+        type: bool
+        default: false
+      ui:
+        description: Whether a web UI must be there.
+        type: bool
+        default: false
   api_keys:
     description: >-
-      Keys as in the role llama_service's input llama_service_api_keys; the first inference key is used.
+      The fleet's keys; the first inference key is used.
     type: list
     elements: dict
     required: true
@@ -71,14 +98,20 @@ EXAMPLES = r"""
 - name: Ask every endpoint of this device
   edge_slm.fleet.verify_endpoint:
     address: "{{ ansible_host }}"
-    services: "{{ edge_slm_services }}"
+    endpoints:
+      - engine: ollama
+        name: phi3:mini
+        model: phi3:mini
+        port: 11434
     api_keys: "{{ edge_slm_api_keys }}"
   delegate_to: localhost
 """
 
 RETURN = r"""
 endpoints:
-  description: Each service's name, base_url, model, answer, tokens_per_second and the checks that passed.
+  description:
+    - Each service's engine, name, base_url, model, answer, tokens_per_second, on_gpu and the checks that passed.
+    - C(on_gpu) is the share in percent of an Ollama's model that lies on a GPU; null with llama.cpp.
   returned: always, except in check mode
   type: list
   elements: dict
@@ -94,7 +127,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.edge_slm.fleet.plugins.module_utils import serving
-from ansible_collections.edge_slm.fleet.plugins.module_utils.client_checks import Endpoint, check_endpoint
+from ansible_collections.edge_slm.fleet.plugins.module_utils.client_checks import HEALTH_PATHS, Endpoint, check_endpoint
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import client_context
 
 try:
@@ -105,13 +138,34 @@ else:
     OPENAI_MISSING = ""
 
 
+def told(result: dict[str, Any]) -> str:
+    """Return one line for people."""
+    extras = [f"{result['tokens_per_second']} tokens/s"] if result["tokens_per_second"] else []
+    if result["on_gpu"] is not None:
+        extras.append(f"{result['on_gpu']:.0f} % on the GPU" if result["on_gpu"] else "GPU not proven")
+    more = f" ({', '.join(extras)})" if extras else ""
+    return f"{result['name']} at {result['base_url']}: {result['answer']}{more}"
+
+
 def main() -> None:
     """Run the module."""
     key = {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "address": {"type": "str", "required": True},
-            "services": {"type": "raw", "required": True},
+            "endpoints": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "engine": {"type": "str", "choices": list(HEALTH_PATHS), "required": True},
+                    "name": {"type": "str", "required": True},
+                    "model": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                    "embeddings": {"type": "bool", "default": False},
+                    "ui": {"type": "bool", "default": False},
+                },
+            },
             "api_keys": {
                 "type": "list",
                 "elements": "dict",
@@ -132,7 +186,6 @@ def main() -> None:
     if OPENAI_MISSING:
         module.fail_json(msg=missing_required_lib("openai"), exception=OPENAI_MISSING)
     problems = serving.Problems()
-    instances = serving.parse_instances(given["services"], problems)
     keys = serving.parse_keys(given["api_keys"], problems)
     if problems.found:
         module.fail_json(msg="\n".join(problems.found))
@@ -144,33 +197,32 @@ def main() -> None:
             module.fail_json(msg=f"ca_file: {given['ca_file']} cannot be used ({error}); name certificates in PEM.")
     results: list[dict[str, Any]] = []
     failures: list[str] = []
-    for instance in instances:
+    for wanted in given["endpoints"]:
         endpoint = Endpoint(
-            url=f"{'https' if context else 'http'}://{serving.url_host(given['address'])}:{instance.port}",
+            engine=wanted["engine"],
+            url=f"{'https' if context else 'http'}://{serving.url_host(given['address'])}:{wanted['port']}",
             key=keys[0].key,
-            model=instance.model,
-            embeddings=instance.embeddings,
-            ui=instance.ui,
+            model=wanted["model"],
+            embeddings=wanted["embeddings"],
+            ui=wanted["ui"],
+            admin=keys[0].scope == "admin",
             tls=context,
         )
         checks = check_endpoint(endpoint, given["question"], given["timeout"])
-        failures += [f"{instance.name} ({endpoint.url}): {failure}" for failure in checks.failed]
+        failures += [f"{wanted['name']} ({endpoint.url}): {failure}" for failure in checks.failed]
         results.append(
             {
-                "name": instance.name,
+                "engine": endpoint.engine,
+                "name": wanted["name"],
                 "base_url": f"{endpoint.url}/v1",
-                "model": instance.model,
+                "model": endpoint.model,
                 "answer": checks.answer,
                 "tokens_per_second": checks.tokens_per_second,
+                "on_gpu": checks.on_gpu,
                 "passed": checks.passed,
             }
         )
-    summary = [
-        f"{r['name']} at {r['base_url']}: {r['answer']} ({r['tokens_per_second']} tokens/s)"
-        if r["tokens_per_second"]
-        else f"{r['name']} at {r['base_url']}: {r['answer']}"
-        for r in results
-    ]
+    summary = [told(result) for result in results]
     if failures:
         module.fail_json(msg="\n".join(failures), endpoints=results, summary=summary)
     module.exit_json(changed=False, endpoints=results, summary=summary)

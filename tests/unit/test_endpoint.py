@@ -110,6 +110,6 @@ def test_page(status: int, content_type: str, body: str, wanted: bool, part: str
     assert part in problem
 
 
-@pytest.mark.parametrize(("timings", "expected"), [({"predicted_per_second": 4.64}, 4.6), (None, 0.0), ({}, 0.0)])
+@pytest.mark.parametrize(("timings", "expected"), [({"predicted_per_second": 4.64}, 4.6), (None, 5.0), ({}, 5.0)])
 def test_speed(timings: Any, expected: float) -> None:
-    assert speed(timings) == expected
+    assert speed(timings, tokens=10, seconds=2.0) == expected
