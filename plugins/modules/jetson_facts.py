@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: jetson_facts
 short_description: Learn what a Jetson is and what runs containers there
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Returns C(ansible_facts['edge_slm_jetson']), the only source of facts about Jetsons for roles of this collection.
   - Reads a few files, asks C(nvpmodel), the NVIDIA runtime and Docker's socket; changes nothing.

@@ -1,0 +1,288 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Docker's settings on a Jetson must say, without losing what its owner has there; decided, not done."""
+
+from __future__ import annotations
+
+import copy
+import json
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+DEFAULT_ROOT = "/var/lib/docker"
+#: Log drivers that know max-size and max-file.
+ROTATED_DRIVERS = ("json-file", "local")
+RUNTIME = "nvidia"
+RUNTIME_COMMAND = "nvidia-container-runtime"
+#: The first Docker that limits memory under cgroup v2, with which Ubuntu 22.04 and later boot.
+MINIMUM_VERSION = (20, 10)
+#: Named in messages.
+MINIMUM_NAME = "20.10"
+
+#: What Docker can be installed from, best first: the distribution's own, then Docker's where its source is set up.
+SOURCES: Sequence[Sequence[str]] = (
+    ("docker.io", "docker-cli"),
+    ("docker-ce", "docker-ce-cli", "containerd.io"),
+)
+#: NVIDIA's runtime, best first: JetPack's meta package, then the toolkit alone.
+TOOLKIT_PACKAGES = ("nvidia-container", "nvidia-container-toolkit")
+#: community.docker's modules need it on the device.
+PYTHON_PACKAGES = ("python3-requests",)
+#: What a hold keeps where it is.
+HELD_PACKAGES = (
+    "docker.io",
+    "docker-cli",
+    "docker-ce",
+    "docker-ce-cli",
+    "containerd",
+    "containerd.io",
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container1",
+    "libnvidia-container-tools",
+)
+#: Every package that apt is asked about.
+ASKED_PACKAGES = (*(name for source in SOURCES for name in source), *TOOLKIT_PACKAGES, *PYTHON_PACKAGES)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the role's inputs want of Docker's settings.
+
+    Args:
+        data_root: Where its data is to lie; '' leaves that alone.
+        log_max_mib: Size at which a log is rotated; 0 leaves logs alone.
+        log_files: How many are kept.
+        live_restore: Whether containers go on running while dockerd is restarted.
+    """
+
+    data_root: str = ""
+    log_max_mib: int = 10
+    log_files: int = 3
+    live_restore: bool = True
+
+
+def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
+    """Read daemon.json; an empty file is an empty object, as for dockerd.
+
+    Raises:
+        ValueError: It is no JSON object; the message names path and line, and the mend.
+    """
+    if not text.strip():
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        where = f"{path}, line {getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
+        raise ValueError(
+            f"{where}: this is no JSON ({getattr(error, 'msg', error)}); mend it by hand (`python3 -m json.tool "
+            f"{path}` checks it) or move it away. It was left as it is."
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: this is no JSON object; mend it by hand or move it away. It was left as it is.")
+    for key in ("runtimes", "log-opts"):
+        if not isinstance(content.get(key, {}), dict):
+            raise ValueError(f"{path}: {key} is no JSON object; mend it by hand. It was left as it is.")
+    return content
+
+
+def settings(current: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    """Return what must stand in daemon.json, by key; a dot divides a key from one inside of it.
+
+    The entry of the runtime is what `nvidia-ctk runtime configure` writes. One that runs NVIDIA's runtime from
+    another path is the owner's choice and stays. So does a log driver that rotates in its own way.
+    """
+    found: dict[str, Any] = {}
+    runtime = (current.get("runtimes") or {}).get(RUNTIME)
+    path = str(runtime.get("path") or "") if isinstance(runtime, Mapping) else ""
+    if posixpath.basename(path) != RUNTIME_COMMAND:
+        found[f"runtimes.{RUNTIME}"] = {"args": [], "path": RUNTIME_COMMAND}
+    if wanted.log_max_mib and str(current.get("log-driver") or "json-file") in ROTATED_DRIVERS:
+        if "log-driver" not in current:
+            found["log-driver"] = "json-file"
+        found["log-opts.max-size"] = f"{wanted.log_max_mib}m"
+        found["log-opts.max-file"] = str(wanted.log_files)
+    found["live-restore"] = wanted.live_restore
+    if wanted.data_root:
+        found["data-root"] = wanted.data_root
+    return found
+
+
+def _get(content: Mapping[str, Any], key: str) -> object:
+    """Return the value of a key that may lie inside another; None where there is none."""
+    outer, dot, inner = key.partition(".")
+    value = content.get(outer)
+    if not dot:
+        return value
+    return value.get(inner) if isinstance(value, Mapping) else None
+
+
+def _set(content: dict[str, Any], key: str, value: object) -> None:
+    """Set such a key; None removes it, and what is empty then."""
+    outer, dot, inner = key.partition(".")
+    target: dict[str, Any] = content.setdefault(outer, {}) if dot else content
+    name = inner if dot else outer
+    if value is None:
+        target.pop(name, None)
+    else:
+        target[name] = value
+    if dot and not target:
+        del content[outer]
+
+
+def merged(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return daemon.json with the settings in it; every other key stays."""
+    content = copy.deepcopy(dict(current))
+    for key, value in changes.items():
+        _set(content, key, value)
+    return content
+
+
+def before(current: Mapping[str, Any], changes: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the owner had in place of our settings: {key: {before, ours}}; what is noted already stays so.
+
+    `before` is None where the key was not there.
+    """
+    found: dict[str, Any] = {}
+    for key, value in changes.items():
+        old = noted.get(key)
+        found[key] = {"before": old["before"] if old else _get(current, key), "ours": value}
+    # What an earlier run wrote and this one does not any more is still ours to take back.
+    return {**{key: value for key, value in noted.items() if key not in found}, **found}
+
+
+def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return daemon.json as it was before the role, where nobody has changed our settings since.
+
+    Docker's data stays where it lies, and so does the setting that says where.
+    """
+    content = copy.deepcopy(dict(current))
+    for key, note in noted.items():
+        if key != "data-root" and _get(content, key) == note["ours"]:
+            _set(content, key, note["before"])
+    return content
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """Return daemon.json's text as `nvidia-ctk` writes it; '' where nothing is left to say."""
+    return json.dumps(content, indent=4) + "\n" if content else ""
+
+
+def restart_reasons(content: Mapping[str, Any], info: Mapping[str, Any], modified: float, started: float) -> list[str]:
+    """Return why dockerd must be restarted: it does not run with what stands in its file.
+
+    Args:
+        content: daemon.json as it is on the disk.
+        info: `GET /info` of the daemon; empty where it does not answer.
+        modified: When the file was written; 0 where there is none.
+        started: When dockerd was started.
+    """
+    if not info:
+        return ["it does not run"]
+    reasons = []
+    for name in content.get("runtimes") or {}:
+        if name not in (info.get("Runtimes") or {}):
+            reasons.append(f"it does not know the runtime {name}")
+    root = str(content.get("data-root") or DEFAULT_ROOT)
+    if posixpath.normpath(root) != posixpath.normpath(str(info.get("DockerRootDir") or DEFAULT_ROOT)):
+        reasons.append(f"its data lies in {info.get('DockerRootDir')}")
+    if bool(content.get("live-restore")) != bool(info.get("LiveRestoreEnabled")):
+        reasons.append("live-restore differs")
+    if content.get("log-driver", "json-file") != info.get("LoggingDriver", "json-file"):
+        reasons.append("its log driver differs")
+    if not reasons and modified > started > 0:
+        reasons.append(f"{DAEMON_JSON} is younger than its start")
+    return reasons
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    """Return a version's leading numbers."""
+    return tuple(int(word) for word in re.findall(r"\d+", text)[:3])
+
+
+def is_new_enough(version: str) -> bool:
+    """Tell whether a Docker of that version will do."""
+    return version_tuple(version)[:2] >= MINIMUM_VERSION
+
+
+def parse_candidates(text: str) -> dict[str, str]:
+    """Read `apt-cache policy`: the version that would be installed, by package; packages without one are left out."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line and not line.startswith(" ") and line.endswith(":"):
+            name = line[:-1]
+        elif name and line.strip().startswith("Candidate:"):
+            version = line.split(":", 1)[1].strip()
+            if version and version != "(none)":
+                found[name] = version
+    return found
+
+
+def docker_packages(candidates: Mapping[str, str]) -> list[str]:
+    """Return what to install Docker from, by what apt knows; empty where it knows none."""
+    for source in SOURCES:
+        if source[0] in candidates:
+            return [name for name in source if name in candidates]
+    return []
+
+
+def toolkit_packages(candidates: Mapping[str, str]) -> list[str]:
+    """Return what to install NVIDIA's runtime from, by what apt knows; empty where it knows none."""
+    return [name for name in TOOLKIT_PACKAGES if name in candidates][:1]
+
+
+def selections(status: str, coming: Sequence[str], hold: bool) -> list[dict[str, str]]:
+    """Return which packages apt must be told to hold, or to let go again.
+
+    Args:
+        status: Text of /var/lib/dpkg/status.
+        coming: Packages that are about to be installed.
+        hold: Whether they are to be held.
+    """
+    wanted = "hold" if hold else "install"
+    found = {}
+    for paragraph in status.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if re.match(r"(Package|Status): ", line))
+        words = fields.get("Status", "").split()
+        if fields.get("Package") in HELD_PACKAGES and words[1:] == ["ok", "installed"]:
+            found[fields["Package"]] = words[0]
+    if hold:
+        found.update({name: "install" for name in coming if name in HELD_PACKAGES})
+    return [{"name": name, "selection": wanted} for name, now in sorted(found.items()) if now != wanted]
+
+
+def data_root_problem(wanted: str, current: str, foreign: Sequence[str], entries: Sequence[str], mounted: bool) -> str:
+    """Say why Docker's data cannot be moved; '' where it can, or need not.
+
+    Args:
+        wanted: Where it is to lie; '' where it may stay.
+        current: Where it lies.
+        foreign: Names of running containers that are not the role's.
+        entries: What lies in the wanted directory.
+        mounted: Whether the wanted directory is the root of a file system.
+    """
+    if not wanted or posixpath.normpath(wanted) == posixpath.normpath(current):
+        return ""
+    if not wanted.startswith("/") or posixpath.normpath(wanted) == "/":
+        return f"{wanted!r} is no directory for Docker's data; give an absolute path such as /mnt/nvme/docker."
+    if posixpath.normpath(wanted).startswith(posixpath.normpath(current) + "/"):
+        return f"{wanted} lies inside {current}, where Docker's data lies now; give a directory beside it."
+    if mounted:
+        return f"{wanted} is the root of a file system; give a directory in it, such as {wanted.rstrip('/')}/docker."
+    if entries and MOVED_MARKER not in entries:
+        return f"{wanted} is not empty ({', '.join(sorted(entries)[:3])}); give a directory that is, or empty it."
+    if foreign:
+        return (
+            f"Docker's data cannot move to {wanted} while containers run that are not this role's: "
+            f"{', '.join(foreign)}. Stop them (`docker stop {' '.join(foreign)}`) and run again."
+        )
+    return ""
+
+
+#: In a directory that Docker's data was copied into whole; until the switch it is a copy that may be thrown away.
+MOVED_MARKER = ".edge-slm-copied"

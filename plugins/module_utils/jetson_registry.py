@@ -1,0 +1,254 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Names of images, and what a registry tells about one before it is pulled."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HUB_HOST = "registry-1.docker.io"
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: One component of a repository's name, as registries take it.
+COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+REPOSITORY = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*")
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+#: What registries call architectures that the kernel calls otherwise.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+#: A manifest is a few kilobytes; more is no manifest.
+LARGEST_MANIFEST = 4 << 20
+
+
+class RegistryError(Exception):
+    """A registry did not tell what it was asked for; the message names it."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image by its digest.
+
+    Args:
+        name: As it was written, without tag and digest: `ollama/ollama`, `registry:5000/ollama/ollama`.
+        host: The registry, with its port; Docker Hub where none was written.
+        repository: Its name there.
+        digest: `sha256:` and 64 hex digits.
+    """
+
+    name: str
+    host: str
+    repository: str
+    digest: str
+
+    @property
+    def reference(self) -> str:
+        """Return what Docker calls it."""
+        return f"{self.name}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A login at a registry; user '' is none."""
+
+    user: str = ""
+    password: str = ""
+
+    def basic(self) -> str:
+        """Return the value of an Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+    def for_engine(self, host: str) -> str:
+        """Return the value of X-Registry-Auth; '' without a login."""
+        if not self.user:
+            return ""
+        content = {"username": self.user, "password": self.password, "serveraddress": host}
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+
+
+def parse_image(text: str) -> Image:
+    """Read an image's name.
+
+    Raises:
+        ValueError: It has no digest, or is no name; the message is the second half of a sentence.
+    """
+    name, _, digest = text.strip().partition("@")
+    if not digest:
+        raise ValueError(
+            f"{text!r} has no digest, and tags move: write name@sha256:<64 hex digits> "
+            f"(`docker buildx imagetools inspect {text or 'ollama/ollama:<version>'}` shows it)"
+        )
+    if not DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no digest: it is `sha256:` and 64 hexadecimal digits")
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        host, repository = first, rest
+    else:
+        host, repository = "docker.io", name
+    base, _, tag = repository.rpartition(":")
+    if base and "/" not in tag:
+        repository, name = base, name[: -len(tag) - 1]
+    if host in ("docker.io", "index.docker.io"):
+        host, repository = HUB_HOST, repository if "/" in repository else f"library/{repository}"
+    if not REPOSITORY.fullmatch(repository):
+        raise ValueError(f"{name!r} is no name of an image: lower-case letters, digits and . _ - / only")
+    return Image(name, host, repository, digest)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a registry is this machine; Docker speaks plain HTTP with those, too."""
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    return name == "localhost" or name.startswith("127.") or name == "[::1]"
+
+
+def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
+    """Read a WWW-Authenticate header: the scheme in lower case, and its parameters."""
+    scheme, _, rest = header.partition(" ")
+    return scheme.lower(), dict(re.findall(r'(\w+)="([^"]*)"', rest))
+
+
+def layer_sizes(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Return the compressed sizes of what a manifest names, in bytes, by digest."""
+    parts = [manifest.get("config") or {}, *(manifest.get("layers") or [])]
+    return {str(part["digest"]): int(part["size"]) for part in parts if "digest" in part and "size" in part}
+
+
+def pick_platform(index: Mapping[str, Any], architecture: str) -> str:
+    """Return the digest of the manifest for an architecture.
+
+    Raises:
+        RegistryError: There is none.
+    """
+    wanted = ARCHITECTURES.get(architecture, architecture)
+    platforms = []
+    for entry in index.get("manifests") or []:
+        platform = entry.get("platform") or {}
+        if platform.get("os") == "linux" and platform.get("architecture") == wanted:
+            return str(entry["digest"])
+        platforms.append(f"{platform.get('os')}/{platform.get('architecture')}")
+    raise RegistryError(f"the image is not made for linux/{wanted}; it is for {', '.join(platforms) or 'nothing'}")
+
+
+class Registry:
+    """One registry, asked over HTTPS with the certificates that Docker would take.
+
+    Args:
+        host: With its port.
+        credentials: A login.
+        ca_file: A CA of its own; '' for what this machine trusts.
+        proxies: By scheme, as Docker has them.
+        timeout: Seconds without a sign of life.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        credentials: Credentials | None = None,
+        ca_file: str = "",
+        proxies: Mapping[str, str] | None = None,
+        timeout: float = 20,
+    ) -> None:
+        self.host = host
+        self._credentials = credentials or Credentials()
+        self._timeout = timeout
+        context = ssl.create_default_context()
+        if ca_file:
+            context.load_verify_locations(ca_file)
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler(dict(proxies or {})), urllib.request.HTTPSHandler(context=context)
+        )
+        self._authorization = self._credentials.basic() if self._credentials.user else ""
+        self._schemes = ("https", "http") if is_loopback(host) else ("https",)
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> bytes:
+        """Return a body."""
+        request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 (http only on loopback)
+        with self._opener.open(request, timeout=self._timeout) as answer:
+            body: bytes = answer.read(LARGEST_MANIFEST + 1)
+            return body
+
+    def _token(self, challenge: str, repository: str) -> str:
+        """Return the Authorization that a challenge asks for, or '' where there is no way."""
+        scheme, given = parse_challenge(challenge)
+        if scheme != "bearer" or "realm" not in given:
+            return ""
+        query = f"service={given.get('service', '')}&scope={given.get('scope') or f'repository:{repository}:pull'}"
+        headers = {"Authorization": self._credentials.basic()} if self._credentials.user else {}
+        found = json.loads(self._get(f"{given['realm']}?{query}", headers))
+        return f"Bearer {found.get('token') or found.get('access_token')}"
+
+    def manifest(self, repository: str, reference: str) -> bytes:
+        """Return a manifest as it is.
+
+        Raises:
+            RegistryError: The registry cannot be reached, refuses, or does not have it.
+        """
+        target = f"/v2/{repository}/manifests/{reference}"
+        accept = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
+        problem = ""
+        for scheme in self._schemes:
+            for _attempt in range(2):
+                headers = {"Accept": accept}
+                if self._authorization:
+                    headers["Authorization"] = self._authorization
+                try:
+                    return self._get(f"{scheme}://{self.host}{target}", headers)
+                except urllib.error.HTTPError as error:
+                    challenge = error.headers.get("WWW-Authenticate", "")
+                    token = ""
+                    if error.code == 401:
+                        try:
+                            token = self._token(challenge, repository)
+                        except (OSError, ValueError, http.client.HTTPException) as reason:
+                            raise RegistryError(f"the login at {self.host} was refused: {reason}") from reason
+                    if not token or token == self._authorization:
+                        raise RegistryError(self._refusal(error.code, repository, reference)) from error
+                    self._authorization = token
+                except (OSError, http.client.HTTPException) as error:
+                    problem = str(getattr(error, "reason", "") or error)
+                    break
+        raise RegistryError(f"the registry {self.host} cannot be reached: {problem or 'it refuses every login'}")
+
+    def _refusal(self, code: int, repository: str, reference: str) -> str:
+        """Say what an HTTP status means here."""
+        if code == 404:
+            return f"the registry {self.host} has no {repository}@{reference}"
+        if code in (401, 403):
+            who = f"{self._credentials.user!r}" if self._credentials.user else "anyone without a login"
+            return f"the registry {self.host} does not give {repository} to {who} (HTTP {code})"
+        return f"the registry {self.host} answers HTTP {code} for {repository}@{reference}"
+
+    def sizes(self, image: Image, architecture: str) -> dict[str, int]:
+        """Return what of an image must come over the wire: compressed sizes in bytes by digest.
+
+        Raises:
+            RegistryError: The registry does not tell, or tells something that is not what the digest names.
+        """
+        digest = image.digest
+        for _depth in range(2):
+            body = self.manifest(image.repository, digest)
+            found = f"sha256:{hashlib.sha256(body).hexdigest()}"
+            if found != digest:
+                raise RegistryError(f"the registry {self.host} gave {found} where {digest} was asked for")
+            try:
+                content = json.loads(body)
+            except ValueError as error:
+                raise RegistryError(f"the registry {self.host} gave no manifest: {error}") from error
+            if "manifests" not in content:
+                return layer_sizes(content)
+            digest = pick_platform(content, architecture)
+        raise RegistryError(f"{image.reference} is an index of indexes, which Docker does not pull either")
