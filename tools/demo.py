@@ -16,7 +16,6 @@ from typing import Any
 
 import ansible_runner
 import sources
-import yaml
 from openai import OpenAI
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,16 +48,28 @@ def how_to_look(host: str) -> str:
     )
 
 
-def play(playbook: str) -> dict[str, Any]:
-    """Run a playbook on the demo fleet and return its counts per host.
+def play(playbook: str) -> list[dict[str, Any]]:
+    """Run a playbook on the demo fleet and return the endpoints that verify.yml asked in it, as clients need them.
 
     Raises:
         DemoError: With each failure's host, task and message.
     """
     failures: list[str] = []
+    asked: list[dict[str, Any]] = []
 
     def watch(event: dict[str, Any]) -> bool:
         data = event.get("event_data", {})
+        if event["event"] == "runner_on_ok" and data.get("task_action") == "edge_slm.fleet.verify_endpoint":
+            asked.extend(
+                {
+                    "host": data["host"],
+                    "engine": endpoint["engine"],
+                    "base_url": endpoint["base_url"],
+                    "model": endpoint["model"],
+                    "api_key_file": str(KEY_FILE),
+                }
+                for endpoint in data["res"]["endpoints"]
+            )
         if event["event"] in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
             message = data.get("res", {}).get("msg", "no message")
             host = data.get("host", "?")
@@ -78,28 +89,7 @@ def play(playbook: str) -> dict[str, Any]:
     )
     if runner.rc != 0:
         raise DemoError("\n\n".join(failures) or f"{playbook} ended with {runner.rc} ({runner.status})")
-    return dict(runner.stats or {})
-
-
-def endpoints() -> list[dict[str, str]]:
-    """Return the fleet's endpoints as clients need them."""
-    listing = subprocess.run(
-        ["ansible-inventory", "--inventory", str(INVENTORY), "--list"],
-        check=True, capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    inventory = json.loads(listing.stdout)
-    settings = yaml.safe_load((INVENTORY / "group_vars/all/main.yml").read_text())
-    return [
-        {
-            "host": host,
-            "engine": "llama.cpp",
-            "base_url": f"http://{inventory['_meta']['hostvars'][host]['fleet_address']}:{service['port']}/v1",
-            "model": service["model"],
-            "api_key_file": str(KEY_FILE),
-        }
-        for host in inventory["pi"]["hosts"]
-        for service in settings["edge_slm_services"]
-    ]
+    return sorted(asked, key=lambda endpoint: endpoint["host"])
 
 
 def ask(endpoint: dict[str, str]) -> tuple[str, float]:
@@ -121,14 +111,14 @@ def up() -> None:
     make_key()
     chosen = sources.decide()
     play("molecule/default/create.yml")
-    play("site.yml")
-    ENDPOINTS.write_text(json.dumps(endpoints(), indent=2) + "\n")
+    endpoints = play("site.yml")
+    ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
 
     print(f"\nQ: {QUESTION}")
-    for endpoint in endpoints():
+    for endpoint in endpoints:
         answer, speed = ask(endpoint)
-        page = endpoint["base_url"].removesuffix("v1")
-        print(f"{endpoint['host']}: {answer}   ({speed:.1f} tokens/s, web UI {page})")
+        page = f", web UI {endpoint['base_url'].removesuffix('v1')}" if endpoint["engine"] == "llama.cpp" else ""
+        print(f"{endpoint['host']}: {answer}   ({endpoint['engine']}, {speed:.1f} tokens/s{page})")
     engine = chosen["llama_cpp_source"]
     origin = engine.get("git") or Path(engine["archive"]).name
     print(f"\nmodel from {sources.describe_hub(chosen)}, llama.cpp from {origin}")

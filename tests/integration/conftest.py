@@ -17,25 +17,34 @@ MODEL = "smollm2-135m-instruct"
 
 
 @dataclass(frozen=True)
-class Pi:
-    """One Pi of molecule/inventory/hosts.yml."""
+class Device:
+    """One device of molecule/inventory/hosts.yml."""
 
     name: str
     address: str
+    port: int = 8080
+    model: str = MODEL
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:8080"
+        return f"http://{self.address}:{self.port}"
 
     def client(self, key: str) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, timeout=120, max_retries=0)
 
 
-PIS = (Pi("pi-01", "127.0.11.11"), Pi("pi-02", "127.0.11.12"))
+PIS = (Device("pi-01", "127.0.11.11"), Device("pi-02", "127.0.11.12"))
+JETSON = Device("jetson-01", "127.0.11.21", 11434, "phi3:mini")
 
 
-@pytest.fixture(params=PIS, ids=lambda pi: pi.name)
-def pi(request: pytest.FixtureRequest) -> Pi:
+@pytest.fixture(params=PIS, ids=lambda device: device.name)
+def pi(request: pytest.FixtureRequest) -> Device:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=(*PIS, JETSON), ids=lambda device: device.name)
+def device(request: pytest.FixtureRequest) -> Device:
+    """Every device: what is tested with this one holds whatever engine answers."""
     return request.param  # type: ignore[no-any-return]
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
 import openai
 import pytest
-from conftest import KEY_FILE, MODEL, PIS, Pi
+import testinfra
+from conftest import INVENTORY, JETSON, KEY_FILE, MODEL, PIS, ROOT, Device
 
 
 def status(url: str, key: str = "", method: str = "GET", body: dict[str, object] | None = None) -> int:
@@ -24,7 +28,7 @@ def status(url: str, key: str = "", method: str = "GET", body: dict[str, object]
         return error.code
 
 
-def test_listing_11_1(pi: Pi, key: str) -> None:
+def test_listing_11_1(pi: Device, key: str) -> None:
     """The book's own client, with only its URL and key changed."""
     client = openai.OpenAI(base_url=f"{pi.url}/v1", api_key=key)
     completion = client.chat.completions.create(
@@ -46,9 +50,29 @@ def test_listing_11_1(pi: Pi, key: str) -> None:
     assert completion.choices[0].message.content
 
 
-def test_it_knows_the_capital_of_france(pi: Pi, key: str) -> None:
-    answer = pi.client(key).chat.completions.create(
-        model=MODEL,
+def test_the_jetson_article_s_listing(key: str) -> None:
+    """The article's own listing with only its URL and key changed, as examples/phi3.py has it."""
+    run = subprocess.run(
+        [sys.executable, ROOT / "examples/phi3.py", f"{JETSON.url}/v1/"],
+        env={**os.environ, "EDGE_SLM_API_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
+
+
+def test_ollama_s_own_command_on_the_jetson_shows_the_model() -> None:
+    jetson = testinfra.get_host(f"ansible://{JETSON.name}?ansible_inventory={INVENTORY}&force_ansible=True")
+    for command in ("ollama ls", "ollama ps"):
+        assert JETSON.model in jetson.check_output(command)
+
+
+def test_it_knows_the_capital_of_france(device: Device, key: str) -> None:
+    answer = device.client(key).chat.completions.create(
+        model=device.model,
         temperature=0,
         max_tokens=16,
         messages=[{"role": "user", "content": "What is the capital of France? Answer in one word."}],
@@ -56,29 +80,29 @@ def test_it_knows_the_capital_of_france(pi: Pi, key: str) -> None:
     assert "Paris" in (answer.choices[0].message.content or "")
 
 
-def test_streaming_comes_in_pieces(pi: Pi, key: str) -> None:
+def test_streaming_comes_in_pieces(device: Device, key: str) -> None:
     pieces = list(
-        pi.client(key).chat.completions.create(
-            model=MODEL, stream=True, max_tokens=12, messages=[{"role": "user", "content": "Count to five."}]
+        device.client(key).chat.completions.create(
+            model=device.model, stream=True, max_tokens=12, messages=[{"role": "user", "content": "Count to five."}]
         )
     )
     assert len([piece for piece in pieces if piece.choices and piece.choices[0].delta.content]) > 3
 
 
-def test_models_lists_the_alias(pi: Pi, key: str) -> None:
-    assert [model.id for model in pi.client(key).models.list()] == [MODEL]
+def test_models_lists_the_model(device: Device, key: str) -> None:
+    assert [model.id for model in device.client(key).models.list()] == [device.model]
 
 
 @pytest.mark.parametrize("wrong", ["", "not-the-key-of-this-fleet"])
-def test_no_answer_without_the_key(pi: Pi, wrong: str) -> None:
+def test_no_answer_without_the_key(device: Device, wrong: str) -> None:
     asked = {"prompt": "Hello", "max_tokens": 1}
-    assert status(f"{pi.url}/v1/completions", wrong, "POST", asked) == 401
-    assert status(f"{pi.url}/metrics", wrong) == 401
-    assert status(f"{pi.url}/props", wrong) == 401
+    assert status(f"{device.url}/v1/completions", wrong, "POST", asked) == 401
+    assert status(f"{device.url}/v1/models", wrong) == 401
+    assert status(f"{device.url}/metrics", wrong) == 401
 
 
 #: Routes of the pinned llama-server (tools/server/server.cpp) beside those of the health and the page's files.
-ROUTES = [
+LLAMA_CPP_ROUTES = [
     *(("GET", path) for path in ("/models", "/v1/models", "/metrics", "/props", "/slots", "/lora-adapters", "/tools")),
     *(("GET", path) for path in ("/v1/stream", "/cors-proxy", "/nothing-here", "//v1/models", "/v1/../v1/models")),
     *(("POST", path) for path in ("/completion", "/v1/completions", "/chat/completions", "/v1/chat/completions")),
@@ -88,8 +112,40 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES, ids=[" ".join(route) for route in ROUTES])
-def test_every_route_but_the_health_and_the_page_wants_a_key(method: str, path: str) -> None:
+#: Routes of Ollama (server/routes.go), and paths that a proxy might take for another.
+OLLAMA_ROUTES = [
+    *(("GET", path) for path in ("/", "/api/version", "/api/tags", "/api/ps", "/v1/models", "/v1/models/phi3:mini")),
+    *(("GET", path) for path in ("/metrics", "/nothing-here", "//api/tags", "/healthz/../api/tags", "/healthz/")),
+    *(("GET", path) for path in ("/%68ealthz/api", "/HEALTHZ", "/api/blobs/sha256:0", "/api/../healthz")),
+    *(("POST", path) for path in ("/api/generate", "/api/chat", "/api/embed", "/api/embeddings", "/api/show")),
+    *(("POST", path) for path in ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/blobs/sha256:0")),
+    *(("POST", path) for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/healthz")),
+    ("DELETE", "/api/delete"),
+    ("HEAD", "/"),
+    ("OPTIONS", "/v1/models"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), OLLAMA_ROUTES, ids=[" ".join(route) for route in OLLAMA_ROUTES])
+def test_every_route_of_ollama_but_the_health_wants_a_key(method: str, path: str) -> None:
+    asked: dict[str, object] | None = {"model": JETSON.model} if method in ("POST", "DELETE") else None
+    assert status(f"{JETSON.url}{path}", "", method, asked) == 401
+
+
+def test_ollama_itself_cannot_be_reached_past_the_proxy() -> None:
+    jetson = testinfra.get_host(f"ansible://{JETSON.name}?ansible_inventory={INVENTORY}&force_ansible=True")
+    listening = {tuple(socket.rsplit(":", 1)) for socket in jetson.check_output("ss -Hlnt | awk '{print $4}'").split()}
+    assert ("127.0.0.1", "11435") in listening
+    assert {address for address, port in listening if port == "11435"} == {"127.0.0.1"}
+
+
+def test_an_inference_key_may_not_change_the_jetson_s_models(key: str) -> None:
+    assert status(f"{JETSON.url}/api/pull", key, "POST", {"model": "phi3:mini"}) == 403
+    assert status(f"{JETSON.url}/api/delete", key, "DELETE", {"model": "phi3:mini"}) == 403
+
+
+@pytest.mark.parametrize(("method", "path"), LLAMA_CPP_ROUTES, ids=[" ".join(route) for route in LLAMA_CPP_ROUTES])
+def test_every_route_of_llama_server_but_the_health_and_the_page_wants_a_key(method: str, path: str) -> None:
     asked: dict[str, object] | None = {"prompt": "Hello"} if method == "POST" else None
     found = status(f"{PIS[0].url}{path}", "", method, asked)
     # A path that the server does not have is 404 with and without a key.
@@ -98,17 +154,21 @@ def test_every_route_but_the_health_and_the_page_wants_a_key(method: str, path: 
         assert status(f"{PIS[0].url}{path}", KEY_FILE.read_text().strip(), method, asked) == 404
 
 
-def test_health_is_open_metrics_are_keyed_slots_are_shut(pi: Pi, key: str) -> None:
+def test_the_jetson_s_health_is_open() -> None:
+    assert status(f"{JETSON.url}/healthz") == 200
+
+
+def test_health_is_open_metrics_are_keyed_slots_are_shut(pi: Device, key: str) -> None:
     assert status(f"{pi.url}/health") == 200
     assert status(f"{pi.url}/metrics", key) == 200
     # /slots would show other users' prompts.
     assert status(f"{pi.url}/slots", key) in (404, 501)
 
 
-def test_web_page_is_served(pi: Pi) -> None:
+def test_web_page_is_served(pi: Device) -> None:
     assert status(f"{pi.url}/") == 200
 
 
-def test_a_prompt_longer_than_the_context_is_refused_not_cut(pi: Pi, key: str) -> None:
+def test_a_prompt_longer_than_the_context_is_refused_not_cut(pi: Device, key: str) -> None:
     with pytest.raises(openai.BadRequestError, match="context"):
         pi.client(key).completions.create(model=MODEL, prompt="word " * 5000, max_tokens=1)

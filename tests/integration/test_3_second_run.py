@@ -24,7 +24,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
         if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed")
     ]
     assert changed == []
-    assert sorted(runner.stats["ok"]) == ["builder-01", "pi-01", "pi-02"]
+    assert sorted(runner.stats["ok"]) == ["builder-01", "jetson-01", "pi-01", "pi-02"]
     assert not runner.stats["failures"]
     assert not runner.stats["dark"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import testinfra
 import yaml
-from conftest import INVENTORY, MODEL, PIS, ROOT, Pi
+from conftest import INVENTORY, MODEL, PIS, ROOT, Device
 
 PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("builder", "receive", "service")]
 SECONDS = 900
@@ -78,7 +78,7 @@ def finish(variables: Path) -> str:
     return text
 
 
-def answer(pi: Pi, key: str) -> str:
+def answer(pi: Device, key: str) -> str:
     return (
         pi.client(key)
         .completions.create(
@@ -92,7 +92,7 @@ def answer(pi: Pi, key: str) -> str:
     )
 
 
-def served_file(pi: Pi, key: str) -> str:
+def served_file(pi: Device, key: str) -> str:
     request = urllib.request.Request(f"{pi.url}/props", headers={"Authorization": f"Bearer {key}"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=30) as props:  # noqa: S310
         return str(json.load(props)["model_path"])

@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from conftest import INVENTORY, KEY_FILE, MODEL, ROOT
+from conftest import INVENTORY, JETSON, KEY_FILE, MODEL, ROOT
 
 SERVICE = {"model": MODEL, "port": 8080}
 REPO = {"repo": "org/name", "revision": "0" * 40}
@@ -86,5 +86,8 @@ def test_status_shows_every_device(tmp_path_factory: pytest.TempPathFactory) -> 
         timeout=300,
     )
     rows = {path.stem: json.loads(path.read_text()) for path in directory.glob("*.json")}
-    assert sorted(rows) == ["pi-01", "pi-02"]
-    assert all(MODEL in json.dumps(row) for row in rows.values())
+    assert sorted(rows) == ["jetson-01", "pi-01", "pi-02"]
+    assert {host: row["endpoints"][0]["model"] for host, row in rows.items()} == {
+        **dict.fromkeys(("pi-01", "pi-02"), MODEL),
+        "jetson-01": JETSON.model,
+    }
