@@ -48,7 +48,10 @@ def upgrade(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(variables: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        ["ansible-playbook", "--inventory", str(INVENTORY), "--extra-vars", f"@{variables}", *PLAYBOOKS],
+        [
+            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", "builder:pi"),
+            *("--extra-vars", f"@{variables}", *PLAYBOOKS),
+        ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
