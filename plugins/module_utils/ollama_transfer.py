@@ -41,6 +41,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models impor
 
 #: Attempts that brought not one byte more than the ones before, until a pull is given up.
 FRUITLESS_ATTEMPTS = 5
+#: Less than this within the time without progress is none: a registry may drip for hours.
+LEAST_PROGRESS = 1 << 20
 #: Seconds between attempts: the first, and the longest.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 10.0
 #: What another attempt does not mend, in Ollama's words, and what it means.
@@ -83,6 +85,7 @@ class PullState:
     _done: dict[str, int] = field(default_factory=dict)
     _best_before: int = 0
     _answered: bool = False
+    _counted: int = 0
 
     def __post_init__(self) -> None:
         """The clock of progress starts now."""
@@ -104,6 +107,7 @@ class PullState:
         self._done = {}
         self._best_before = self.best
         self._answered = False
+        self._counted = 0
 
     def see(self, item: Mapping[str, Any]) -> None:
         """Take in a line of the stream.
@@ -115,9 +119,11 @@ class PullState:
         digest = str(item.get("digest") or "")
         if digest:
             completed = int(item.get("completed") or 0)
-            if completed > self._done.get(digest, 0) or digest not in self._done:
-                self.moved = self.now()
+            known = self._done.get(digest)
             self._done[digest] = completed
+            whole = completed >= self.sizes.get(digest, completed) and completed != known
+            if known is None or whole or self.done >= self._counted + LEAST_PROGRESS:
+                self.moved, self._counted = self.now(), self.done
         else:  # another step has been reached
             self.moved = self.now()
         self.best = max(self.best, self.done)
@@ -136,7 +142,9 @@ class PullState:
         if self.now() >= self.deadline:
             raise OllamaError(f"the time is up: {where}{why}; a longer `timeout` or another run goes on from there")
         if still >= self.limit:
-            raise OllamaError(f"no progress for {still:.0f} s: {where}{why}; another run goes on from there")
+            raise OllamaError(
+                f"less than {mib(LEAST_PROGRESS)} came within {still:.0f} s: {where}{why}; another run goes on from there"
+            )
 
     def failed(self, error: OllamaError) -> None:
         """Take in how an attempt ended.

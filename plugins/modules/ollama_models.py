@@ -147,6 +147,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DurableError, read_json, write_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_api import OllamaError, Server, url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import (
     Held,
@@ -272,4 +273,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    followed(main)
