@@ -1,0 +1,184 @@
+"""What the role endpoint_tls guarantees, seen on the devices and on the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+INVENTORY = Path(os.environ["EDGE_SLM_TEST_INVENTORY"])
+SCENARIO = Path(__file__).resolve().parents[1]
+CACHE = (INVENTORY.parent / "../../.cache/fleet").resolve()
+TLS = "/etc/edge-slm/tls"
+PIS = ("pi-01", "pi-02")
+
+
+def get_host(name: str) -> Any:
+    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
+
+
+@pytest.fixture(params=PIS)
+def pi(request: pytest.FixtureRequest) -> Any:
+    return get_host(request.param)
+
+
+def serial(host: Any) -> str:
+    return str(host.check_output(f"openssl x509 -in {TLS}/certificate.pem -noout -serial"))
+
+
+def text(path: str) -> str:
+    """Return a file of the controller as testinfra returns those of devices."""
+    return (CACHE / path).read_text().rstrip()
+
+
+def fingerprint(host: Any) -> str:
+    return str(host.check_output(f"sha256sum {TLS}/key.pem"))
+
+
+def converge(limit: str, **variables: Any) -> tuple[int, str]:
+    run = subprocess.run(
+        [
+            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", limit, "-vv", "--diff"),
+            *("--extra-vars", json.dumps(variables), str(SCENARIO / "converge.yml")),
+        ],
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def changes(text: str) -> list[int]:
+    return [int(count) for count in re.findall(r"changed=(\d+)", text)]
+
+
+def test_only_those_who_serve_read_the_key(pi: Any) -> None:
+    key, certificate = pi.file(f"{TLS}/key.pem"), pi.file(f"{TLS}/certificate.pem")
+    assert (key.user, key.group, key.mode) == ("root", "edge-slm", 0o640)
+    assert (certificate.user, certificate.mode) == ("root", 0o644)
+    assert pi.check_output(f"ls -A {TLS}").split() == ["ca.pem", "certificate.pem", "key.pem"]
+
+
+def test_the_fleets_ca_has_issued_it_for_the_names(pi: Any) -> None:
+    pi.check_output(f"openssl verify -x509_strict -purpose sslserver -CAfile {TLS}/ca.pem {TLS}/certificate.pem")
+    name = pi.check_output("hostname")
+    assert f"DNS:{name}, IP" in pi.check_output(f"openssl x509 -in {TLS}/certificate.pem -noout -ext subjectAltName")
+    assert pi.file(f"{TLS}/ca.pem").content_string == text("tls-ca/ca.pem")
+
+
+def test_keys_are_each_devices_own_and_the_cas_is_locked() -> None:
+    assert len({fingerprint(get_host(name)) for name in PIS}) == 2
+    assert sorted(path.name for path in (CACHE / "tls-ca").iterdir()) == ["ca.key", "ca.pem"]
+    assert stat.S_IMODE((CACHE / "tls-ca").stat().st_mode) == 0o700
+    assert stat.S_IMODE((CACHE / "tls-ca/ca.key").stat().st_mode) == 0o600
+    assert "ENCRYPTED" in (CACHE / "tls-ca/ca.key").read_text()
+
+
+def test_given_files_lie_as_they_were_given() -> None:
+    builder = get_host("builder-01")
+    assert builder.file(f"{TLS}/certificate.pem").content_string == text("tls-given/builder.pem")
+    key = builder.file(f"{TLS}/key.pem")
+    assert key.content_string == text("tls-given/builder.key")
+    assert (key.group, key.mode) == ("root", 0o640)
+    assert not builder.file(f"{TLS}/ca.pem").exists
+
+
+def test_one_that_ends_soon_is_renewed_for_the_same_key() -> None:
+    host = get_host("pi-01")
+    before, key = serial(host), fingerprint(host)
+    code, said = converge("pi-01", endpoint_tls_days=100, endpoint_tls_renew_days=95)
+    assert code == 0, said[-2000:]
+    assert "it ends on" in said
+    assert serial(host) != before
+    assert fingerprint(host) == key
+    assert "PRIVATE KEY" not in said
+    assert "the passphrase of a test" not in said
+
+
+def test_new_names_new_certificate() -> None:
+    host = get_host("pi-01")
+    code, said = converge("pi-01", endpoint_tls_names=["pi-01.lan"])
+    assert (code, "its names have changed" in said) == (0, True), said[-2000:]
+    assert "DNS:pi-01.lan" in host.check_output(f"openssl x509 -in {TLS}/certificate.pem -noout -ext subjectAltName")
+
+
+def test_a_pair_torn_by_a_power_cut_is_mended() -> None:
+    host = get_host("pi-01")
+    host.check_output(f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {TLS}/key.pem")
+    code, said = converge("pi-01")
+    assert (code, "it does not belong to the key" in said) == (0, True), said[-2000:]
+
+
+def test_another_ca_is_made_once_for_all_devices() -> None:
+    shutil.rmtree(CACHE / "tls-ca")
+    code, said = converge("pi")
+    assert code == 0, said[-2000:]
+    made = re.search(r"TASK \[[^]]*Make its certificate\].*?(?=TASK)", said, flags=re.DOTALL)
+    assert made
+    assert made.group().count("changed: [") == 1
+    for name in PIS:
+        host = get_host(name)
+        assert host.file(f"{TLS}/ca.pem").content_string == text("tls-ca/ca.pem")
+        host.check_output(f"openssl verify -CAfile {TLS}/ca.pem {TLS}/certificate.pem")
+    assert changes(converge("pi")[1]) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("limit", "variables", "words"),
+    [
+        (
+            "builder-01",
+            {"endpoint_tls_key": str(CACHE / "tls-given/other.key")},
+            ["endpoint_tls_key", "does not belong"],
+        ),
+        (
+            "builder-01",
+            {"endpoint_tls_names": ["elsewhere.org"]},
+            ["endpoint_tls_certificate", "elsewhere.org", "*.lan"],
+        ),
+        (
+            "builder-01",
+            {"endpoint_tls_certificate": "/nonexistent.pem"},
+            ["endpoint_tls_certificate", "/nonexistent.pem"],
+        ),
+        ("builder-01", {"endpoint_tls_key": str(CACHE / "tls-ca/ca.key")}, ["endpoint_tls_key", "passphrase"]),
+        ("pi-01", {"endpoint_tls_ca_passphrase": "wrong"}, ["endpoint_tls_ca_passphrase"]),
+        ("pi-01", {"endpoint_tls_names": ["a b"]}, ["endpoint_tls_names", "a b"]),
+        ("pi-01", {"endpoint_tls_renew_days": 90}, ["endpoint_tls_renew_days", "89"]),
+    ],
+    ids=["another key", "other names", "no file", "locked key", "passphrase", "no name", "always due"],
+)
+def test_refused_before_anything_changes(limit: str, variables: dict[str, Any], words: list[str]) -> None:
+    code, said = converge(limit, **variables)
+    assert code != 0
+    assert [word for word in words if word not in " ".join(said.split())] == [], said[-2000:]
+    assert changes(said) == [0]
+
+
+def test_one_that_is_given_and_ends_soon_is_warned_of() -> None:
+    code, said = converge("builder-01")
+    assert (code, changes(said)) == (0, [0])
+    assert re.search(r"\[WARNING\]: endpoint_tls_certificate: it ends in (19|20) days", said)
+
+
+def test_removed_when_absent_and_left_when_off() -> None:
+    host = get_host("pi-02")
+    # Unquoted, YAML makes a boolean of it.
+    code, said = converge("pi-02", endpoint_tls_mode=False)
+    assert (code, changes(said)) == (0, [0]), said[-2000:]
+    assert host.file(f"{TLS}/key.pem").exists
+    assert converge("pi-02", endpoint_tls_state="absent")[0] == 0
+    assert not host.file(TLS).exists
+    assert (CACHE / "tls-ca/ca.key").exists()
+    assert converge("pi-02")[0] == 0

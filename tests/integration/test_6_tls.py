@@ -1,0 +1,133 @@
+"""TLS by the fleet's CA: switched on for one Pi, met as clients meet it, renewed, and switched off again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from conftest import INVENTORY, KEY_FILE, MODEL, PIS, ROOT
+
+PI = PIS[1]
+URL = f"https://{PI.address}:8080"
+
+
+def play(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", PI.name),
+            *("--extra-vars", json.dumps(variables), f"playbooks/{playbook}.yml"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def done(run: subprocess.CompletedProcess[str]) -> str:
+    assert run.returncode == 0, (run.stdout + run.stderr)[-3000:]
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Switch TLS on; yields the fleet's words for it."""
+    words = {"edge_slm_tls_mode": "fleet_ca", "edge_slm_tls_ca_dir": str(tmp_path_factory.mktemp("ca") / "fleet")}
+    done(play("service", **words))
+    yield words
+    done(play("service", edge_slm_tls_mode="off"))
+    assert PI.client(KEY_FILE.read_text().strip()).models.list().data
+
+
+@pytest.fixture
+def ca(words: dict[str, str]) -> Path:
+    return Path(words["edge_slm_tls_ca_dir"], "ca.pem")
+
+
+def served(ca: Path, name: str) -> str:
+    """Return the serial number of the certificate that is served, as a client finds it who asks for a name."""
+    context = ssl.create_default_context(cafile=ca)
+    with (
+        socket.create_connection((PI.address, 8080), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname=name) as secure,
+    ):
+        return str((secure.getpeercert() or {})["serialNumber"])
+
+
+def client(verify: ssl.SSLContext | bool, key: str) -> openai.OpenAI:
+    http = openai.DefaultHttpxClient(trust_env=False, verify=verify)
+    return openai.OpenAI(base_url=f"{URL}/v1", api_key=key, timeout=120, max_retries=0, http_client=http)
+
+
+def test_the_openai_client_trusts_the_fleets_ca(ca: Path, key: str) -> None:
+    answer = client(ssl.create_default_context(cafile=ca), key).chat.completions.create(
+        model=MODEL, max_tokens=16, temperature=0, messages=[{"role": "user", "content": "The capital of France?"}]
+    )
+    assert "Paris" in (answer.choices[0].message.content or "")
+
+
+def test_without_the_ca_it_refuses_to_talk(ca: Path, key: str) -> None:
+    with pytest.raises(openai.APIConnectionError) as caught:
+        client(True, key).models.list()
+    assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
+
+
+def test_the_certificate_is_for_its_names_alone(ca: Path) -> None:
+    assert served(ca, PI.name) == served(ca, PI.address)
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        served(ca, "elsewhere.lan")
+
+
+def test_nothing_is_said_in_clear(ca: Path, key: str) -> None:
+    with pytest.raises(openai.APIConnectionError):
+        PI.client(key).models.list()
+    with socket.create_connection((PI.address, 8080), timeout=30) as plain:
+        plain.sendall(b"GET /health HTTP/1.1\r\nHost: pi\r\n\r\n")
+        assert b"HTTP" not in plain.recv(1024)
+
+
+def test_verify_and_status_ask_by_tls(words: dict[str, str], tmp_path: Path) -> None:
+    assert URL in done(play("verify", **words))
+    done(play("status", **words, edge_slm_status_dir=str(tmp_path)))
+    report = json.loads((tmp_path / f"{PI.name}.json").read_text())
+    assert [row["health"] for row in report["endpoints"]] == ["ok"]
+
+
+def test_renewed_before_it_ends_and_served_at_once(words: dict[str, str], ca: Path) -> None:
+    first = served(ca, PI.name)
+    assert re.findall(r"changed=(\d+)", done(play("service", **words))) == ["0"]
+    assert served(ca, PI.name) == first
+    due = {"endpoint_tls_days": 100, "endpoint_tls_renew_days": 95}
+    assert "it ends on" in done(play("service", **words, **due))
+    renewed = served(ca, PI.name)
+    assert renewed != first
+    assert re.findall(r"changed=(\d+)", done(play("service", **words, **due))) == ["0"]
+
+
+def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(ca: Path, key: str) -> None:
+    before = served(ca, PI.name)
+    given = {"edge_slm_tls_certificate": str(ca), "edge_slm_tls_key": f"{ca.parent}/other.key"}
+    subprocess.run(
+        [
+            *("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-out", given["edge_slm_tls_key"]),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    run = play("service", edge_slm_tls_mode="given", edge_slm_tls_names=[], **given)
+    assert run.returncode != 0
+    assert "endpoint_tls_key: does not belong" in " ".join(run.stdout.split())
+    assert re.findall(r"changed=(\d+)", run.stdout) == ["0"]
+    assert served(ca, PI.name) == before
