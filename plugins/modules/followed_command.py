@@ -36,7 +36,7 @@ options:
     description:
       - Regular expression that finds, in what the command says, how far it is. Its group C(done) is a number, and
         C(total), where it has one, the number that it goes up to; without C(total) it is 100.
-      - Without it, the last line that the command said is shown.
+      - Where it finds nothing, the last line that the command said is shown.
     type: str
     default: ""
   unit:
@@ -104,15 +104,17 @@ def main() -> None:
         module.exit_json(changed=not there, stdout="")
 
     with Progress.of(module, params["what"], unit=params["unit"]) as progress:
+        count, note = (0, 0), ""
 
         def look(said: str) -> None:
-            """Tell how far it is."""
-            if params["progress"]:
-                done, total = last_count(pattern, said)
-                if total:
-                    progress.update(done, total)
-            else:
-                progress.update(0, note=tail(said, 1)[:100])
+            """Tell how far it is, and where its words do not count, what it says."""
+            nonlocal count, note
+            counted = last_count(pattern, said) if params["progress"] else (0, 0)
+            if counted[1]:
+                count, note = counted, ""
+            elif said.strip():
+                note = tail(said, 1)[:100]
+            progress.update(*count, note=note)
 
         problem, said = run_program(params["argv"], look, cwd=params["chdir"])
     if problem:

@@ -63,7 +63,7 @@ class Follower:
     host: str
     task: str
     secret: bool = False
-    _what: str = ""
+    _what: str | None = None
     _samples: list[tuple[float, float]] = field(default_factory=list)
 
     def line(self, told: Mapping[str, Any], elapsed: float, busy: bool = False) -> str:
@@ -78,6 +78,8 @@ class Follower:
         if what != self._what:
             self._what = what
             self._samples = [(float(told.get("started", 0)), float(told.get("first", 0)))]
+        elif done < self._samples[-1][1]:  # a program that counts anew, for its next file for one
+            self._samples = []
         self._samples = [*self._samples, (float(told.get("updated", 0)), done)][-WINDOW:]
         parts = [self.host, self.task if self.secret or not what else what, *self._numbers(told, done)]
         note = "" if self.secret else str(told.get("note", ""))

@@ -1,0 +1,120 @@
+"""Long work shows how far it is, keeps quiet where nobody looks, and outlives the run that has started it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ansible_runner
+import pytest
+import testinfra
+import yaml
+from conftest import INVENTORY, ROOT
+
+DEVICE = "pi-01"
+PLACE = "/var/cache/edge-slm/test-progress"
+PORT = 8077
+SIZES = {"slow-1": 5_000_000, "slow-2": 15_000_000}
+RATE = 600_000
+LINE = re.compile(rf"{DEVICE} \| slow-\d \| (\d+) % of 5\.0 MB \| ([0-9.]+) kB/s \| (\d+) s left")
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A server on the device itself that hands out a file slowly, and the playbook that fetches from it."""
+
+    device: testinfra.host.Host
+    playbook: Path
+    revision: str
+
+    def command(self, name: str) -> list[str]:
+        return ["ansible-playbook", "--inventory", str(INVENTORY), "--extra-vars", f"wanted={name}", str(self.playbook)]
+
+    def started(self, name: str) -> list[str]:
+        """The requests for a file: the hub notes each when it begins."""
+        said = self.device.check_output("journalctl --unit edge-slm-test-hub --output cat")
+        return [line for line in said.splitlines() if f"/{self.revision}/{name} " in line]
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
+    device = testinfra.get_host(f"ansible://{DEVICE}?ansible_inventory={INVENTORY}&force_ansible=True")
+    device.ansible("copy", f"src={ROOT}/tools/local_hub.py dest={PLACE}/ mode=0755", check=False)
+    hub = f"python3 {PLACE}/local_hub.py"
+    made = device.check_output(
+        f"set -e; mkdir {PLACE}/files; cd {PLACE}/files;"
+        + "".join(f"head -c {size} /dev/urandom > {name};" for name, size in SIZES.items())
+        + f"sha256sum *; {hub} publish {PLACE}/hub test/slow .;"
+        f"systemd-run --quiet --unit edge-slm-test-hub {hub} serve {PLACE}/hub --port {PORT} --rate {RATE}"
+    )
+    *listed, revision = made.split("\n")
+    sums = {name: digest for digest, name in (line.split() for line in listed)}
+    task = {
+        "name": "Fetch",
+        "edge_slm.fleet.fetched_file": {
+            "url": f"http://127.0.0.1:{PORT}/test/slow/resolve/{revision}/{{{{ wanted }}}}",
+            "dest": f"{PLACE}/fetched/{{{{ wanted }}}}",
+            "sha256": "{{ sums[wanted] }}",
+            "size": "{{ sizes[wanted] }}",
+        },
+    }
+    playbook = tmp_path_factory.mktemp("slow") / "slow.yml"
+    playbook.write_text(
+        yaml.safe_dump(
+            [{"hosts": DEVICE, "gather_facts": False, "vars": {"sums": sums, "sizes": SIZES}, "tasks": [task]}]
+        )
+    )
+    yield Slow(device, playbook, revision)
+    device.run(f"systemctl stop edge-slm-test-hub; rm -rf {PLACE}")
+
+
+def test_lines_in_the_events_of_ansible_runner(slow: Slow, tmp_path: Path) -> None:
+    events: list[str] = []
+    done = ansible_runner.run(
+        private_data_dir=str(tmp_path),
+        project_dir=str(ROOT),
+        playbook=str(slow.playbook),
+        inventory=str(INVENTORY),
+        extravars={"wanted": "slow-1"},
+        envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        event_handler=lambda event: events.append(event["stdout"]),
+        quiet=True,
+    )
+    assert done.status == "successful", events
+    lines = [found for stdout in events for found in LINE.finditer(stdout)]
+    assert 1 <= len(lines) <= 3, events
+    for share, rate, left in ((int(line[1]), float(line[2]), int(line[3])) for line in lines):
+        assert 0.7 * RATE < rate * 1000 < 1.3 * RATE
+        assert left == pytest.approx(SIZES["slow-1"] * (100 - share) / 100 / RATE, abs=4)
+
+
+def test_a_killed_run_leaves_its_download_at_work_and_the_next_one_waits_for_it(slow: Slow) -> None:
+    with subprocess.Popen(
+        slow.command("slow-2"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as run:
+        assert run.stdout
+        while b"TASK [Fetch]" not in run.stdout.readline():
+            assert run.poll() is None
+        time.sleep(9)
+        os.killpg(run.pid, signal.SIGKILL)
+        assert b" | " not in run.stdout.read(), "its output is not a terminal"
+
+    again = subprocess.run(
+        slow.command("slow-2"),
+        cwd=ROOT,
+        env={**os.environ, "EDGE_SLM_PROGRESS": "always"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout
+    assert "| started by an earlier run" in again.stdout
+    assert "ok=1    changed=0" in again.stdout, "it was the earlier run that has fetched it"
+    assert len(slow.started("slow-2")) == 1, "fetched twice"
