@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 INVENTORY = ROOT / "inventory/demo"
 KEY_FILE = ROOT / ".cache/fleet/api-key"
 ENDPOINTS = ROOT / ".demo/endpoints.json"
+#: What was compiled once on this machine: llama.cpp's objects, Go's modules and objects.
+VOLUMES = ("edge-slm-ccache", "edge-slm-go")
 QUESTION = "What is the capital of France? Answer in one word."
 
 
@@ -106,11 +109,29 @@ def ask(endpoint: dict[str, str]) -> tuple[str, float]:
     return (answer.choices[0].message.content or "").strip(), timings.get("predicted_per_second", tokens / seconds)
 
 
+def listing(endpoint: dict[str, str]) -> str:
+    """Return what the Jetson article's own listing prints; only its URL and key are new.
+
+    Raises:
+        CalledProcessError: When it fails.
+    """
+    key = Path(endpoint["api_key_file"]).read_text().splitlines()[0]
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "examples/phi3.py"), f"{endpoint['base_url']}/"],
+        env={**os.environ, "EDGE_SLM_API_KEY": key},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return run.stdout.strip()
+
+
 def up() -> None:
     """Start the fleet, converge it, and ask each device."""
     make_key()
     chosen = sources.decide()
     play("molecule/default/create.yml")
+    play("molecule/stand_ins/registry.yml")
     endpoints = play("site.yml")
     ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
 
@@ -119,9 +140,11 @@ def up() -> None:
         answer, speed = ask(endpoint)
         page = f", web UI {endpoint['base_url'].removesuffix('v1')}" if endpoint["engine"] == "llama.cpp" else ""
         print(f"{endpoint['host']}: {answer}   ({endpoint['engine']}, {speed:.1f} tokens/s{page})")
-    engine = chosen["llama_cpp_source"]
-    origin = engine.get("git") or Path(engine["archive"]).name
-    print(f"\nmodel from {sources.describe_hub(chosen)}, llama.cpp from {origin}")
+    for endpoint in endpoints:
+        if endpoint["engine"] == "ollama":
+            print(f"\nexamples/phi3.py {endpoint['base_url']}/\n{listing(endpoint)}")
+    print()
+    sources.describe(chosen)
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
     print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
     print("run again  ansible-playbook site.yml -i inventory/demo")
@@ -132,11 +155,11 @@ def down() -> None:
     """Remove every trace of the demo."""
     if (ROOT / ".cache/sources.json").exists():
         play("molecule/default/destroy.yml")
-    images = subprocess.run(
-        ["docker", "image", "ls", "--quiet", "edge-slm/device"], capture_output=True, text=True, check=True
-    )
+    command = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=edge-slm/*"]
+    images = subprocess.run(command, capture_output=True, text=True, check=True)
     subprocess.run(["docker", "image", "rm", *images.stdout.split()], check=False, capture_output=True)
-    subprocess.run(["docker", "volume", "rm", "--force", "edge-slm-ccache"], check=False, capture_output=True)
+    for volume in VOLUMES:
+        subprocess.run(["docker", "volume", "rm", "--force", volume], check=False, capture_output=True)
     subprocess.run(["rm", "-rf", str(ROOT / ".demo")], check=True)
 
 

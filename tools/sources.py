@@ -261,14 +261,18 @@ def describe_ollama_model(sources: dict[str, Any]) -> str:
     return f"{OLLAMA_MODEL} of {OLLAMA_REGISTRY.removeprefix('https://')}"
 
 
+def describe(sources: dict[str, Any]) -> None:
+    """Print where everything comes from."""
+    engine = sources["llama_cpp_source"]
+    print(f"llama.cpp  {engine.get('git') or Path(engine['archive']).name}")
+    print(f"  model    {REPO.partition('/')[2]} from {describe_hub(sources)}")
+    print(f"Ollama     {describe_ollama_image(sources)}")
+    print(f"  model    {describe_ollama_model(sources)}")
+
+
 def main() -> None:
     """Command line."""
-    sources = decide()
-    engine = sources["llama_cpp_source"]
-    print(f"llama.cpp: {engine.get('git') or Path(engine['archive']).name}")
-    print(f"model:     {REPO} from {describe_hub(sources)}")
-    print(f"Ollama:    image from {describe_ollama_image(sources)}")
-    print(f"           model from {describe_ollama_model(sources)}")
+    describe(decide())
 
 
 if __name__ == "__main__":
