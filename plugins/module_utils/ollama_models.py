@@ -161,10 +161,10 @@ def normal_name(name: str) -> str:
     head, slash, last = text.rpartition("/")
     if ":" not in last:
         last = f"{last}:{DEFAULT_TAG}"
-    for default in (f"{DEFAULT_REGISTRY}/{DEFAULT_NAMESPACE}", DEFAULT_NAMESPACE, f"{DEFAULT_REGISTRY}"):
-        if head == default:
-            return last
-    head = head.removeprefix(f"{DEFAULT_REGISTRY}/")
+    if head.lower().startswith(f"{DEFAULT_REGISTRY}/"):
+        head = head[len(DEFAULT_REGISTRY) + 1 :]
+    if head.lower() in (DEFAULT_REGISTRY, DEFAULT_NAMESPACE):
+        return last
     return f"{head}{slash}{last}"
 
 

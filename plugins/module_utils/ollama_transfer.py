@@ -143,7 +143,8 @@ class PullState:
             raise OllamaError(f"the time is up: {where}{why}; a longer `timeout` or another run goes on from there")
         if still >= self.limit:
             raise OllamaError(
-                f"less than {mib(LEAST_PROGRESS)} came within {still:.0f} s: {where}{why}; another run goes on from there"
+                f"less than {mib(LEAST_PROGRESS)} came within {still:.0f} s: {where}{why}; "
+                "the server's log says what it waits for, and another run goes on from there"
             )
 
     def failed(self, error: OllamaError) -> None:
