@@ -72,7 +72,10 @@ def client(verify: ssl.SSLContext | bool, key: str) -> openai.OpenAI:
 
 def test_the_openai_client_trusts_the_fleets_ca(ca: Path, key: str) -> None:
     answer = client(ssl.create_default_context(cafile=ca), key).chat.completions.create(
-        model=MODEL, max_tokens=16, temperature=0, messages=[{"role": "user", "content": "The capital of France?"}]
+        model=MODEL,
+        temperature=0,
+        max_tokens=16,
+        messages=[{"role": "user", "content": "What is the capital of France? Answer in one word."}],
     )
     assert "Paris" in (answer.choices[0].message.content or "")
 
