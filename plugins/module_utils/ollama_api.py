@@ -102,6 +102,8 @@ class Server:
         reason = str(error) or type(error).__name__
         if isinstance(error, TimeoutError):
             reason = "nothing came in time"
+        elif isinstance(error, ConnectionRefusedError):
+            reason = "connection refused; is Ollama running?"
         return Unanswered(f"{what} at {self.url}: {reason}")
 
     def ask(

@@ -100,8 +100,10 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_gate import 
     probe,
 )
 
-#: Lines of the log that causes are looked for in, and that the message holds.
-LOG_LINES, SHOWN_LINES = 400, 20
+#: Lines of the log that causes are looked for in.
+LOG_LINES = 400
+#: Lines of it that the message holds.
+SHOWN_LINES = 20
 
 
 def inspect(module: AnsibleModule, container: str) -> tuple[dict[str, Any], str]:

@@ -50,7 +50,9 @@ options:
         description: Its sum, 64 hexadecimal digits.
         type: str
       template:
-        description: Prompt template of a model from a file. Ollama detects one where it is left out.
+        description:
+          - Prompt template of a model from a file. Ollama detects one where it is left out.
+          - Its braces are Go's, not Jinja's. Mark it C(!unsafe) in YAML, so that Ansible leaves them alone.
         type: str
       system:
         description: System prompt of a model from a file.
@@ -99,7 +101,9 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be done. Neither registries nor files are looked at.
+    description: >-
+      Tells what would be done. Neither registries nor files are looked at, and a server that is not there yet holds
+      nothing.
   diff_mode:
     support: none
     description: RV(models) tells what was done to each.
@@ -148,7 +152,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DurableError, read_json, write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
-from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_api import OllamaError, Server, url_problem
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_api import (
+    OllamaError,
+    Server,
+    Unanswered,
+    url_problem,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import (
     Held,
     Model,
@@ -221,6 +230,16 @@ def apply(module: AnsibleModule, server: Server, models: list[Model], plan: Plan
     return list(plan.delete)
 
 
+def held_before(server: Server, check_mode: bool) -> dict[str, Held]:
+    """Return what the server holds; in check mode there may be no server yet, which then holds nothing."""
+    try:
+        return held_models(server.tags())
+    except Unanswered:
+        if check_mode:
+            return {}
+        raise
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -247,7 +266,7 @@ def main() -> None:
     server = Server(given["url"].rstrip("/"))
     removed: list[str] = []
     try:
-        before = held_models(server.tags())
+        before = held_before(server, module.check_mode)
         plan = make_plan(models, before, read_json(given["record"]), given["remove_others"])
         after = before
         if not module.check_mode:
