@@ -123,10 +123,11 @@ class FollowedAction(ActionBase):  # type: ignore[misc]
                 answer = self._low_level_execute_command(command)
                 break
             except AnsibleConnectionFailure:
-                lost = lost or time.monotonic()
+                if not lost:
+                    display.warning(f"no answer from the device, whose work in {directory} goes on; trying again")
+                    lost = time.monotonic()
                 if time.monotonic() - lost > LOST:
                     raise
-                display.vvv(f"{directory}: no connection, the work there goes on; trying again")
                 time.sleep(AGAIN)
                 with contextlib.suppress(Exception):  # a connection that is gone may fail to be put away too
                     self._connection.reset()

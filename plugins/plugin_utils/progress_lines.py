@@ -30,7 +30,7 @@ def shown(setting: str, terminal: bool) -> bool:
 
 def pause(elapsed: float) -> float:
     """Return the seconds until the next line, of work that has been going on for so long."""
-    return FIRST - elapsed if elapsed < FIRST - 1 else min(MOST, max(LEAST, elapsed / 10))
+    return max(1.0, FIRST - elapsed) if elapsed < FIRST else min(MOST, max(LEAST, elapsed / 10))
 
 
 def size(count: float) -> str:
@@ -96,14 +96,13 @@ class Follower:
         total, unit = float(told.get("total", 0)), str(told.get("unit", "B"))
         if not done and not total:
             return []
-
-        def amount(count: float, digits: int = 0) -> str:
-            return size(count) if unit == "B" else f"{count:.{digits}f} {unit}"
-
-        share = f"{min(100, int(100 * done / total))} % of {amount(total)}" if total else amount(done)
+        in_bytes = unit == "B"
+        amount = size(total or done) if in_bytes else f"{total or done:.0f} {unit}"
+        share = f"{min(100, int(100 * done / total))} % of {amount}" if total else amount
         (since, before), (until, after) = self._samples[0], self._samples[-1]
         rate = (after - before) / (until - since) if until > since and after > before else 0.0
-        numbers = [share, f"{amount(rate, 1)}/s"]
+        pace = f"{size(rate)}/s" if in_bytes else f"{rate:.1f} {unit}/s" if rate >= 1 else f"{60 * rate:.1f} {unit}/min"
+        numbers = [share, pace]
         if rate and total > done:
             numbers.append(f"{duration((total - done) / rate)} left")
         return numbers

@@ -20,7 +20,7 @@ from conftest import INVENTORY, ROOT
 DEVICE = "pi-01"
 PLACE = "/var/cache/edge-slm/test-progress"
 PORT = 8077
-SIZES = {"slow-1": 5_000_000, "slow-2": 15_000_000}
+SIZES = {"slow-1": 5_000_000, "slow-2": 18_000_000}
 RATE = 600_000
 LINE = re.compile(rf"{DEVICE} \| slow-\d \| (\d+) % of 5\.0 MB \| ([0-9.]+) kB/s \| (\d+) s left")
 
@@ -101,7 +101,7 @@ def test_a_killed_run_leaves_its_download_at_work_and_the_next_one_waits_for_it(
         assert run.stdout
         while b"TASK [Fetch]" not in run.stdout.readline():
             assert run.poll() is None
-        time.sleep(9)
+        time.sleep(10)
         os.killpg(run.pid, signal.SIGKILL)
         assert b" | " not in run.stdout.read(), "its output is not a terminal"
 
