@@ -129,7 +129,7 @@ def listing(endpoint: dict[str, str]) -> str:
 def up() -> None:
     """Start the fleet, converge it, and ask each device."""
     make_key()
-    chosen = sources.decide()
+    chosen = sources.decide(sources.OLLAMA_VERSIONS[-1:])
     play("molecule/default/create.yml")
     play("molecule/stand_ins/registry.yml")
     endpoints = play("site.yml")
