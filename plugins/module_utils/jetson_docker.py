@@ -180,6 +180,7 @@ def restart_reasons(content: Mapping[str, Any], info: Mapping[str, Any], modifie
         info: `GET /info` of the daemon; empty where it does not answer.
         modified: When the file was written; 0 where there is none.
         started: When dockerd was started.
+        trusted: When the CA certificates that this host trusts were written; dockerd reads them once.
     """
     if not info:
         return ["it does not run"]
@@ -196,6 +197,8 @@ def restart_reasons(content: Mapping[str, Any], info: Mapping[str, Any], modifie
         reasons.append("its log driver differs")
     if not reasons and modified > started > 0:
         reasons.append(f"{DAEMON_JSON} is younger than its start")
+    if not reasons and trusted > started > 0:
+        reasons.append("the host trusts other CA certificates since its start")
     return reasons
 
 

@@ -27,6 +27,8 @@ HOME = "/ollama"
 CA_DIRECTORY = "/etc/ssl/certs"
 WRAPPER = "/usr/local/bin/ollama"
 WRAPPER_MARK = "Written by the role edge_slm.fleet.jetson_ollama"
+#: What the role did that the device alone does not tell: settings before it, images that it brought.
+RECEIPT = "/var/lib/edge-slm/receipts/jetson_ollama.json"
 CLIENTS = ("wrapper", "release", "none")
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 #: A Go duration, or a number of seconds; negative means for ever.
@@ -258,6 +260,12 @@ def container(inputs: Inputs, image: Image, family: str, limit_mib: int, certifi
     }
     labels = {ROLE_LABEL: ROLE, INPUTS_LABEL: digest([wanted, certificates])}
     return {**wanted, "labels": labels}
+
+
+def superseded(images: Sequence[str], wanted: str) -> list[str]:
+    """Return the images that may go: the one that runs stays, and the one before it for a quick way back."""
+    others = [name for name in images if name != wanted]
+    return others[:-1]
 
 
 def ownership_problem(found: Mapping[str, Any] | None) -> str:

@@ -79,11 +79,16 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import (
     write_json,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_engine import Engine, EngineError
-from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_ollama import ROLE, ROLE_LABEL
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_ollama import (
+    CA_DIRECTORY,
+    RECEIPT,
+    ROLE,
+    ROLE_LABEL,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.progress import Progress
 
-RECEIPT = "/var/lib/edge-slm/receipts/jetson_ollama.json"
 UNIT = "docker.service"
+CERTIFICATES = f"{CA_DIRECTORY}/ca-certificates.crt"
 START_SECONDS = 60
 
 
@@ -110,9 +115,11 @@ class Daemon:
 
     def reasons(self, content: dict[str, Any]) -> list[str]:
         """Return why dockerd must be restarted."""
-        modified = os.stat(decide.DAEMON_JSON).st_mtime if os.path.exists(decide.DAEMON_JSON) else 0.0
         unit = read_units([UNIT]).get(UNIT)
-        return decide.restart_reasons(content, self.engine.info(), modified, unit.since if unit else 0.0)
+        started = unit.since if unit else 0.0
+        return decide.restart_reasons(
+            content, self.engine.info(), modified(decide.DAEMON_JSON), started, modified(CERTIFICATES)
+        )
 
     def write(self, content: dict[str, Any]) -> None:
         """Write daemon.json whole, after dockerd has found it good."""
@@ -197,6 +204,11 @@ class Daemon:
             self.module.fail_json(msg=f"Docker's data was not moved and is used where it was: {error}")
 
 
+def modified(path: str) -> float:
+    """Return when a file was written; 0 where there is none."""
+    return os.stat(path).st_mtime if os.path.exists(path) else 0.0
+
+
 def listing(root: str) -> dict[str, tuple[int, int, int]]:
     """Return mode, size and whole seconds of change of everything below a directory."""
     found: dict[str, tuple[int, int, int]] = {}
@@ -255,8 +267,8 @@ def main() -> None:
         marker = os.path.join(new_root, decide.MOVED_MARKER)
         if os.path.exists(marker):
             os.unlink(marker)
-        if not notes and os.path.exists(RECEIPT):
-            os.unlink(RECEIPT)
+        if not notes and noted:
+            write_json(RECEIPT, {name: value for name, value in receipt.items() if name != "daemon.json"})
     diff = {"before_header": decide.DAEMON_JSON, "after_header": decide.DAEMON_JSON}
     diff.update(before=decide.text_of(current), after=decide.text_of(wanted))
     module.exit_json(changed=changed, reasons=reasons, moved_from=old_root if moving else "", diff=diff)

@@ -82,6 +82,11 @@ plan:
       description: The image with its digest.
       returned: always
       type: str
+    images:
+      description: Images that the role brought and that may go.
+      returned: always
+      type: list
+      elements: str
     container:
       description: The container, as M(community.docker.docker_container) takes it.
       returned: always
@@ -143,6 +148,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.baseline_probe impo
     parse_dpkg_status,
     read_text,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import read_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_registry import Registry, RegistryError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import (
@@ -273,7 +279,7 @@ def plan_absent(engine: Engine) -> dict[str, Any]:
     client = [decide.WRAPPER] if decide.WRAPPER_MARK in (client_text() or "") else []
     return {
         "ours": ours,
-        "image": str(((found or {}).get("Config") or {}).get("Image") or "") if ours else "",
+        "images": list(read_json(decide.RECEIPT).get("images") or []),
         "remove": [*client, *written_certificates()],
         "running": False,
         "askable": engine.answers(),
@@ -411,6 +417,7 @@ class Planner:
                 read_text("/var/lib/dpkg/status"), packages, as_bool(self.given["inputs"]["docker_hold"])
             ),
             "settings": settings,
+            "images": decide.superseded(read_json(decide.RECEIPT).get("images") or [], image.reference),
             "registry": image.host,
             "image": image.reference,
             "container": container,

@@ -15,9 +15,18 @@ description:
     whole stream, in which errors come after a good HTTP status.
   - A pull that breaks off is taken up again; Docker keeps layers that are finished.
   - Needs nothing but Python on the device. A login is sent with the pull and is not left there.
+  - Can note in a receipt which images it brought, so that they, and no others, can be removed.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:
+  state:
+    description: V(absent) removes the image; one that a container needs stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  receipt:
+    description: JSON file whose list C(images) names the images that were brought, the last one last.
+    type: path
   image:
     description: Name of the image with its digest, C(registry:5000/ollama/ollama@sha256:…).
     type: str
@@ -73,6 +82,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils import jetson_pull as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import read_json, write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_registry import (
@@ -132,10 +142,34 @@ def pull(module: AnsibleModule, engine: Engine, image: Image, login: Credentials
     return attempts
 
 
+def remove(module: AnsibleModule, engine: Engine, image: Image) -> None:
+    """Remove an image; one that a container needs stays."""
+    try:
+        engine.read("DELETE", f"/images/{image.reference}")
+    except EngineError as error:
+        if error.status != 409:
+            module.fail_json(msg=f"{image.reference} cannot be removed: {error}")
+        module.warn(f"{image.reference} stays: {error}")
+
+
+def note(path: str | None, reference: str, present: bool) -> None:
+    """Note in a receipt that an image is there, as the last one, or is not any more."""
+    if not path:
+        return
+    receipt = read_json(path)
+    before = list(receipt.get("images") or [])
+    images = [*(name for name in before if name != reference), *([reference] if present else [])]
+    if images != before:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        write_json(path, {**receipt, "images": images})
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "receipt": {"type": "path"},
             "image": {"type": "str", "required": True},
             "username": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},
@@ -156,7 +190,15 @@ def main() -> None:
         if not module.check_mode:
             module.fail_json(msg=str(error))
         there = None
+    if given["state"] == "absent":
+        if there and not module.check_mode:
+            remove(module, engine, image)
+        if not module.check_mode:
+            note(given["receipt"], image.reference, present=False)
+        module.exit_json(changed=bool(there), id="", attempts=0, transferred_mib=0)
     if there or module.check_mode:
+        if not module.check_mode:
+            note(given["receipt"], image.reference, present=True)
         module.exit_json(changed=not there, id=(there or {}).get("Id", ""), attempts=0, transferred_mib=0)
     total = sum(expected_sizes(module, engine, image, login).values())
     root = str(engine.info().get("DockerRootDir") or "/var/lib/docker")
@@ -168,6 +210,7 @@ def main() -> None:
     there = engine.image(image.reference)
     if not there:
         module.fail_json(msg=f"Docker says that it has pulled {image.reference}, and does not have it: pull again.")
+    note(given["receipt"], image.reference, present=True)
     found = (there or {}).get("Id", "")
     module.exit_json(changed=True, id=found, attempts=attempts, transferred_mib=-(-total // (1 << 20)))
 

@@ -127,6 +127,13 @@ def test_why_dockerd_is_restarted(
     assert decide.restart_reasons(content, info, modified, started) == reasons
 
 
+def test_dockerd_learns_of_new_ca_certificates() -> None:
+    assert decide.restart_reasons(OURS, INFO, 10, 20, trusted=15) == []
+    assert decide.restart_reasons(OURS, INFO, 10, 20, trusted=25) == [
+        "the host trusts other CA certificates since its start"
+    ]
+
+
 POLICY = """\
 docker.io:
   Installed: (none)

@@ -140,6 +140,16 @@ def test_what_makes_another_container() -> None:
 
 
 @pytest.mark.parametrize(
+    ("images", "gone"),
+    [([], []), (["b"], []), (["a", "b"], []), (["a", "b", "c"], ["a"]), (["x", "a", "b"], ["x"]), (["b", "a"], [])],
+)
+def test_which_images_may_go(images: list[str], gone: list[str]) -> None:
+    assert decide.superseded(images, images[-1] if images else "a") == gone
+    # Back to the one before: the one that is left takes its place.
+    assert decide.superseded(["a", "b"], "a") == []
+
+
+@pytest.mark.parametrize(
     ("found", "says"),
     [
         (None, ""),

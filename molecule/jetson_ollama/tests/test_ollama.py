@@ -1,0 +1,288 @@
+"""What the role jetson_ollama guarantees, seen on a Jetson: what it left, what it refuses, what it heals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+SCENARIO = Path(__file__).resolve().parents[1]
+ROOT = SCENARIO.parents[1]
+INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
+HOST = "jetson-01"
+URL = "http://127.0.0.1:11435"
+OLD, NEW = "0.6.8", "0.17.4"
+
+
+@pytest.fixture(scope="module")
+def host() -> Any:
+    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
+    return testinfra.get_host(f"ansible://{HOST}?ansible_inventory={INVENTORY}&force_ansible=True")
+
+
+def command(name: str, **variables: Any) -> list[str]:
+    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [playbook, "-i", INVENTORY, str(SCENARIO / f"{name}.yml"), "-e", json.dumps(variables)]
+
+
+def play(name: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    return subprocess.run(command(name, **variables), capture_output=True, text=True, env=environment, check=False)
+
+
+def converge(**variables: Any) -> str:
+    done = play("converge", **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def inspect(host: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(host.check_output("docker inspect ollama"))[0]
+    return found
+
+
+def digests(host: Any) -> dict[str, str]:
+    tags = json.loads(host.check_output(f"curl --fail --silent {URL}/api/tags"))["models"]
+    return {model["name"]: model["digest"] for model in tags}
+
+
+def wait_for_answer(host: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while host.run(f"curl --fail --silent --max-time 2 {URL}/api/version").rc != 0:
+        assert time.monotonic() < deadline, "Ollama does not answer"
+        time.sleep(0.5)
+
+
+def test_the_container_is_confined(host: Any) -> None:
+    found = inspect(host)
+    limits = found["HostConfig"]
+    assert limits["Runtime"] == "nvidia"
+    assert limits["NetworkMode"] == "host"
+    assert limits["ReadonlyRootfs"]
+    assert limits["CapDrop"] == ["ALL"]
+    assert limits["SecurityOpt"] == ["no-new-privileges:true"]
+    assert limits["RestartPolicy"]["Name"] == "unless-stopped"
+    assert "@sha256:" in found["Config"]["Image"]
+    assert found["Config"]["Labels"]["edge-slm.fleet.role"] == "jetson_ollama"
+    assert "JETSON_JETPACK=6" in found["Config"]["Env"]
+
+
+def test_only_the_device_itself_reaches_it(host: Any) -> None:
+    listening = host.check_output("ss --listening --tcp --numeric --no-header")
+    assert [line.split()[3] for line in listening.splitlines() if ":11435" in line] == ["127.0.0.1:11435"]
+
+
+def test_the_device_nodes_are_inside(host: Any) -> None:
+    pid = inspect(host)["State"]["Pid"]
+    assert host.file(f"/proc/{pid}/root/dev/nvhost-ctrl-gpu").exists
+    assert host.file("/etc/nvidia-container-runtime/config.toml").contains('^mode = "csv"')
+
+
+def test_docker_keeps_its_owners_settings(host: Any) -> None:
+    settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
+    assert settings["dns-search"] == ["owner.example"]
+    assert settings["log-opts"] == {"labels": "owner", "max-size": "10m", "max-file": "3"}
+    assert settings["runtimes"]["nvidia"]["path"] == "nvidia-container-runtime"
+    assert settings["live-restore"] is True
+
+
+def test_the_command_on_the_host(host: Any) -> None:
+    assert "phi3:mini" in host.check_output("ollama ls")
+    assert "small:latest" in host.check_output("ollama ls")
+    assert "phi3:mini" in host.check_output("ollama ps")
+    as_user = host.run("su - pi -c 'ollama ls'")
+    assert as_user.rc == 1
+    assert "sudo ollama" in as_user.stderr
+
+
+def test_it_comes_back_after_a_crash(host: Any) -> None:
+    before = inspect(host)
+    host.check_output(f"kill -9 {before['State']['Pid']}")
+    time.sleep(1)
+    wait_for_answer(host)
+    assert inspect(host)["State"]["Pid"] != before["State"]["Pid"]
+
+
+def test_it_lives_through_a_restart_of_docker(host: Any) -> None:
+    before = inspect(host)["State"]["Pid"]
+    host.check_output("systemctl restart docker")
+    assert inspect(host)["State"]["Pid"] == before
+    wait_for_answer(host, 5)
+
+
+@contextmanager
+def changed_file(host: Any, path: str, text: str) -> Iterator[None]:
+    """Let a file hold something else for a while, with its times kept."""
+    host.check_output(f"cp --preserve {path} /root/kept")
+    try:
+        host.run_expect([0], f"printf %s '{text}' > {path}")
+        yield
+        assert host.file(path).content_string == text
+    finally:
+        host.check_output(f"cp --preserve /root/kept {path}")
+
+
+R35 = (
+    "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64, DATE: Tue Aug  1 19:57:35 UTC 2023"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "says"),
+    [
+        ("/etc/nv_tegra_release", R35, "Jetson Linux R35.4.1 is not supported"),
+        (
+            "/etc/docker/daemon.json",
+            '{\n  "dns": [,]\n}',
+            "/etc/docker/daemon.json, line 2, column 11: this is no JSON",
+        ),
+    ],
+)
+def test_a_device_that_cannot_serve_is_refused(host: Any, path: str, text: str, says: str) -> None:
+    with changed_file(host, path, text):
+        refused = play("validate")
+    assert refused.returncode != 0
+    assert says in refused.stdout + refused.stderr
+
+
+def test_without_the_nvidia_runtime_it_is_refused(host: Any) -> None:
+    host.check_output("mv /usr/bin/nvidia-container-runtime /root/")
+    try:
+        refused = play("validate")
+    finally:
+        host.check_output("mv /root/nvidia-container-runtime /usr/bin/")
+    assert "NVIDIA's container runtime (nvidia-container-runtime) is not there" in refused.stdout + refused.stderr
+
+
+def test_all_wrong_inputs_are_refused_at_once() -> None:
+    refused = play(
+        "validate",
+        jetson_ollama_image="ollama/ollama:latest",
+        jetson_ollama_port=22222,
+        jetson_ollama_other_ports={"llama-server": 22222},
+        jetson_ollama_keep_alive="soon",
+        jetson_ollama_models=[{"name": "phi3:mini"}],
+    )
+    said = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    for part in (
+        "jetson_ollama_image: 'ollama/ollama:latest' has no digest",
+        "jetson_ollama_port: 22222 is the port of llama-server, too",
+        "jetson_ollama_keep_alive: 'soon' is no duration",
+        "jetson_ollama_models[0].digest: must be",
+    ):
+        assert part in said
+
+
+def test_a_port_that_is_taken_is_refused_with_the_taker(host: Any) -> None:
+    refused = play("validate", jetson_ollama_port=11435, jetson_ollama_image=inspect(host)["Config"]["Image"])
+    assert refused.returncode == 0, "its own port is not taken"
+    host.check_output("systemd-run --unit=taker python3 -m http.server 11499")
+    try:
+        refused = play("validate", jetson_ollama_port=11499)
+    finally:
+        host.check_output("systemctl stop taker")
+    assert "jetson_ollama_port: 11499 is taken on this device by python3 (process" in refused.stdout + refused.stderr
+
+
+def test_a_container_of_that_name_that_is_not_ours_is_left_alone(host: Any) -> None:
+    image = inspect(host)["Config"]["Image"]
+    host.check_output("docker rename ollama ours")
+    try:
+        host.check_output(f"docker create --name ollama {image}")
+        refused = play("converge")
+        assert "There is a container named ollama that this role did not make" in refused.stdout + refused.stderr
+        assert host.run("docker rm ollama").rc == 0, "it is gone"
+    finally:
+        host.run("docker rm -f ollama")
+        host.check_output("docker rename ours ollama")
+
+
+def test_models_outside_the_catalogue_are_told_and_left(host: Any) -> None:
+    host.check_output("ollama cp phi3:mini somebodys:model")
+    assert "does not list: somebodys:model" in converge()
+    assert "somebodys:model" in digests(host)
+    converge(jetson_ollama_remove_other_models=True)
+    assert "somebodys:model" not in digests(host)
+
+
+def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> None:
+    before = digests(host)
+    answers: list[bool] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        look = f"curl --fail --silent --max-time 1 --output /dev/null {URL}/api/version"
+        seen = host.run(
+            f"for i in $(seq 600); do {look} && echo y || echo n; [ -e /run/over ] && break; sleep 0.2; done"
+        )
+        answers.extend(line == "y" for line in seen.stdout.split())
+        over.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    said = converge(ollama_version=NEW)
+    host.check_output("touch /run/over")
+    over.wait(60)
+    watcher.join()
+    host.check_output("rm /run/over")
+    assert "GPU not proven" in said
+    assert NEW in host.check_output("ollama --version")
+    assert digests(host) == before
+    assert answers.count(False) < 25, "it was away for more than 5 s"
+    # The image before stays, for a quick way back.
+    assert host.check_output("docker images --quiet | sort --unique | wc --lines").strip() != "1"
+
+
+def test_a_play_killed_anywhere_is_healed_by_the_next(host: Any) -> None:
+    before = digests(host)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    host.check_output("docker rm --force ollama")
+    host.check_output("sh -c 'rm /etc/docker/daemon.json; docker image prune --all --force'")
+    for seconds in (9, 13, 17):
+        with subprocess.Popen(
+            command("converge", ollama_version=NEW),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        ) as playing:
+            time.sleep(seconds)
+            os.killpg(playing.pid, signal.SIGKILL)
+    converge(ollama_version=NEW)
+    assert digests(host) == before
+    assert "changed=0" in converge(ollama_version=NEW)
+
+
+def test_dockers_data_moves_only_when_nobody_else_needs_it(host: Any) -> None:
+    image = inspect(host)["Config"]["Image"]
+    root = host.check_output("docker info --format '{{.DockerRootDir}}'")
+    wanted = "/mnt/nvme/docker" if root != "/mnt/nvme/docker" else "/mnt/nvme/docker-2"
+    host.check_output(f"docker run --detach --name somebodys --network host --entrypoint sleep {image} 600")
+    try:
+        refused = play("converge", ollama_version=NEW, jetson_ollama_docker_data_root=wanted)
+        assert "while containers run that are not this role's:" in refused.stdout + refused.stderr
+        assert "somebodys" in refused.stdout + refused.stderr
+    finally:
+        host.check_output("docker rm --force somebodys")
+
+
+def test_absent_leaves_what_was_there_before(host: Any) -> None:
+    converge(ollama_version=NEW, jetson_ollama_state="absent")
+    assert host.run("docker inspect ollama").rc != 0
+    assert not host.file("/usr/local/bin/ollama").exists
+    assert not host.file("/var/lib/edge-slm/receipts/jetson_ollama.json").exists
+    assert host.file("/var/lib/ollama/models/manifests").exists
+    assert "changed=0" in converge(ollama_version=NEW, jetson_ollama_state="absent")
+    converge(ollama_version=NEW)
