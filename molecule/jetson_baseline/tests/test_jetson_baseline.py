@@ -10,7 +10,7 @@ import pytest
 import testinfra
 
 INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
-PUBLISHED, OPEN, SHUT = 8088, 11434, 9777
+PUBLISHED, OPEN, SHUT = 8088, 11500, 9777
 
 
 def connect(name: str) -> Any:
