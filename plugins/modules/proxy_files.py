@@ -188,12 +188,14 @@ def main() -> None:
     diffs = [file.diff() for file in wrong]
     if wrong and not module.check_mode:
         make_directory(group)
-        for file in (*read_by_it, unit):
+        for file in wrong:
             file.write_draft(file.text)
-        validate(module, config, read_by_it)
+        validate(module, config, [file for file in read_by_it if file in wrong])
         config.write_draft(config.text)
-        for file in files:
+        # Only what differs: systemd takes a unit for changed when its file is younger.
+        for file in wrong:
             finish(file.draft, file.path)
+        remove(config.draft)
     if not module.check_mode:
         remove(*stale)
     module.exit_json(changed=bool(wrong or stale), written=[file.path for file in wrong] + stale, diff=diffs)

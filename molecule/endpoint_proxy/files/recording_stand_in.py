@@ -5,11 +5,14 @@ POST /api/chat {"think": seconds, "lines": number, "gap": seconds} streams lines
 What it does not prove: that Ollama knows a route, or answers it well.
 """
 
+from __future__ import annotations
+
 import json
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-recorded = []
+recorded: list[dict[str, Any]] = []
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -17,10 +20,10 @@ class Answer(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_):
+    def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing: /recorded tells it."""
 
-    def read_body(self):
+    def read_body(self) -> bytes:
         """Return the body, in chunks or whole."""
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -32,7 +35,7 @@ class Answer(BaseHTTPRequestHandler):
             if not size:
                 return body
 
-    def send(self, body):
+    def send(self, body: bytes) -> None:
         """Answer with a whole body."""
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -41,7 +44,7 @@ class Answer(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def stream(self, wanted):
+    def stream(self, wanted: dict[str, Any]) -> None:
         """Answer line by line."""
         time.sleep(wanted.get("think", 0))
         self.send_response(200)
@@ -53,17 +56,19 @@ class Answer(BaseHTTPRequestHandler):
             time.sleep(wanted.get("gap", 0.1))
         self.wfile.write(b"0\r\n\r\n")
 
-    def answer(self):
+    def answer(self) -> None:
         """Record the request, but not HAProxy's own question for health, and answer it."""
         body = self.read_body()
         if self.path == "/recorded":
-            return self.send(json.dumps(recorded).encode())
+            self.send(json.dumps(recorded).encode())
+            return
         if "x-forwarded-for" in self.headers:
             headers = {name.lower(): value for name, value in self.headers.items()}
             recorded.append({"method": self.command, "path": self.path, "headers": headers, "body": len(body)})
         if self.path == "/api/chat":
-            return self.stream(json.loads(body or b"{}"))
-        return self.send(json.dumps({"path": self.path, "version": "0.0.0-stand-in"}).encode())
+            self.stream(json.loads(body or b"{}"))
+            return
+        self.send(json.dumps({"path": self.path, "version": "0.0.0-stand-in"}).encode())
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer
 
