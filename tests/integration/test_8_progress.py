@@ -48,10 +48,11 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
     device.ansible("copy", f"src={ROOT}/tools/local_hub.py dest={PLACE}/ mode=0755", check=False)
     hub = f"python3 {PLACE}/local_hub.py"
     made = device.check_output(
-        f"set -e; mkdir {PLACE}/files; cd {PLACE}/files;"
+        f"systemctl stop edge-slm-test-hub 2>/dev/null; set -e; cd {PLACE};"
+        "rm -rf hub files fetched; mkdir files; cd files;"
         + "".join(f"head -c {size} /dev/urandom > {name};" for name, size in SIZES.items())
         + f"sha256sum *; {hub} publish {PLACE}/hub test/slow .;"
-        f"systemd-run --quiet --unit edge-slm-test-hub {hub} serve {PLACE}/hub --port {PORT} --rate {RATE}"
+        f"systemd-run --quiet --collect --unit edge-slm-test-hub {hub} serve {PLACE}/hub --port {PORT} --rate {RATE}"
     )
     *listed, revision = made.split("\n")
     sums = {name: digest for digest, name in (line.split() for line in listed)}
