@@ -172,7 +172,9 @@ def text_of(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=4) + "\n" if content else ""
 
 
-def restart_reasons(content: Mapping[str, Any], info: Mapping[str, Any], modified: float, started: float) -> list[str]:
+def restart_reasons(
+    content: Mapping[str, Any], info: Mapping[str, Any], modified: float, started: float, trusted: float = 0
+) -> list[str]:
     """Return why dockerd must be restarted: it does not run with what stands in its file.
 
     Args:
