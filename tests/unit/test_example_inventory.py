@@ -13,6 +13,8 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
 from ansible_collections.edge_slm.fleet.plugins.module_utils.catalogue import parse_catalogue
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import artifacts, plan_device
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import parse_models
 from ansible_collections.edge_slm.fleet.plugins.module_utils.role_inputs import misspelt_inputs
 from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import (
     Problems,
@@ -61,7 +63,8 @@ def test_it_has_the_three_groups(fleet: dict[str, dict[str, Any]]) -> None:
     assert {name for name in groups if name not in ("all", "ungrouped")} == {"builder", "pi", "jetson"}
     assert groups["builder"]
     assert groups["pi"]
-    assert groups["ungrouped"] == groups["jetson"] == []
+    assert groups["jetson"]
+    assert groups["ungrouped"] == []
 
 
 def test_no_role_would_refuse_a_variable(fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]) -> None:
@@ -87,15 +90,17 @@ def test_the_fleets_words_are_used() -> None:
 
 def test_the_catalogue_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
     for variables in fleet.values():
-        assert parse_catalogue(variables["edge_slm_models"])
+        assert parse_catalogue(artifacts(variables["edge_slm_models"]))
 
 
 def test_the_services_are_accepted_and_name_models_of_the_catalogue(fleet: dict[str, dict[str, Any]]) -> None:
     for host, variables in fleet.items():
+        board = "jetson" if "jetson" in variables["group_names"] else "pi"
+        plan = plan_device(variables.get("edge_slm_services", []), variables["edge_slm_models"], board, {})
+        assert plan.endpoints or "builder" in variables["group_names"], host
         problems = Problems()
-        services = parse_instances(variables.get("edge_slm_services", []), problems)
-        assert problems.found == [], host
-        assert {service.model for service in services} <= {m["name"] for m in variables["edge_slm_models"]}
+        parse_instances(plan.llama_instances, problems)
+        assert (problems.found, parse_models(plan.ollama_models)[1]) == ([], []), host
 
 
 def test_an_unchanged_vault_is_refused(fleet: dict[str, dict[str, Any]]) -> None:
