@@ -47,6 +47,27 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"llama_cpp_source": {"archive": str(KEY_FILE), "sha256": "0" * 64, "version": "b1"}},
         ["llama_cpp_source", "0" * 64],
     ),
+    "both engines on one port": (
+        {"edge_slm_services": [{"model": "phi3-mini"}, {"model": MODEL, "engine": "llama.cpp", "port": 11434}]},
+        ["edge_slm_services[1].port", "11434"],
+    ),
+    "a model of a registry on llama.cpp": (
+        {"edge_slm_services": [{"model": "phi3-mini", "engine": "llama.cpp"}]},
+        ["edge_slm_services[0].model", "Ollama registry"],
+    ),
+    "image without digest": ({"jetson_ollama_image": "ollama/ollama:latest"}, ["jetson_ollama_image", "sha256"]),
+    "model of a registry without digest": (
+        {"edge_slm_models": [{"name": "phi3-mini", "source": {"ollama": "phi3:mini", "digest": "latest"}}]},
+        ["edge_slm_models[0].source.digest", "sha256:"],
+    ),
+    "model larger than a Jetson's memory": (
+        {"jetson_ollama_memory_reserve_mib": 9_999_999},
+        ["jetson_ollama_memory_reserve_mib", "MiB"],
+    ),
+    "certificate that is not there": (
+        {"edge_slm_tls_mode": "given", "edge_slm_tls_certificate": "/nowhere.pem", "edge_slm_tls_key": "/nowhere.key"},
+        ["endpoint_tls_certificate", "/nowhere.pem"],
+    ),
     "class of another architecture": (
         {"llama_cpp_cpu_class": "armv8-a"},
         ["llama_cpp_cpu_class", "aarch64", "x86_64"],
