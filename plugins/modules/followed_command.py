@@ -113,7 +113,7 @@ def main() -> None:
             if counted[1]:
                 count, note = counted, ""
             elif said.strip():
-                note = tail(said, 1)[:100]
+                note = tail(said, 1).strip()[:100]
             progress.update(*count, note=note)
 
         problem, said = run_program(params["argv"], look, cwd=params["chdir"])
