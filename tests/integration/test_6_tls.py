@@ -1,4 +1,4 @@
-"""TLS by the fleet's CA: switched on for one Pi, met as clients meet it, renewed, and switched off again."""
+"""TLS by the fleet's CA, on a device of each engine: switched on, met as clients meet it, renewed, switched off again."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from typing import Any
 
 import openai
 import pytest
-from conftest import INVENTORY, KEY_FILE, MODEL, PIS, ROOT
-
-PI = PIS[1]
-URL = f"https://{PI.address}:8080"
+from conftest import INVENTORY, JETSON, KEY_FILE, PIS, ROOT, Device
 
 
-def play(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module", params=(PIS[1], JETSON), ids=lambda device: device.name)
+def place(request: pytest.FixtureRequest) -> Device:
+    return request.param  # type: ignore[no-any-return]
+
+
+def play(place: Device, playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
-            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", PI.name),
+            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", place.name),
             *("--extra-vars", json.dumps(variables), f"playbooks/{playbook}.yml"),
         ],
         cwd=ROOT,
@@ -35,44 +37,52 @@ def play(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+def secure_url(place: Device) -> str:
+    return place.url.replace("http://", "https://")
+
+
 def done(run: subprocess.CompletedProcess[str]) -> str:
     assert run.returncode == 0, (run.stdout + run.stderr)[-3000:]
     return run.stdout
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def words(place: Device, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Switch TLS on; yields the fleet's words for it."""
-    words = {"edge_slm_tls_mode": "fleet_ca", "edge_slm_tls_ca_dir": str(tmp_path_factory.mktemp("ca") / "fleet")}
-    done(play("service", **words))
+    words = {
+        "edge_slm_tls_mode": "fleet_ca",
+        "edge_slm_tls_ca_dir": str(tmp_path_factory.mktemp("ca") / "fleet"),
+        "edge_slm_tls_names": [place.name, place.address],
+    }
+    done(play(place, "service", **words))
     yield words
-    done(play("service", edge_slm_tls_mode="off"))
-    assert PI.client(KEY_FILE.read_text().strip()).models.list().data
+    done(play(place, "service", edge_slm_tls_mode="off"))
+    assert place.client(KEY_FILE.read_text().strip()).models.list().data
 
 
 @pytest.fixture
-def ca(words: dict[str, str]) -> Path:
+def ca(words: dict[str, Any]) -> Path:
     return Path(words["edge_slm_tls_ca_dir"], "ca.pem")
 
 
-def served(ca: Path, name: str) -> str:
+def served(place: Device, ca: Path, name: str) -> str:
     """Return the serial number of the certificate that is served, as a client finds it who asks for a name."""
     context = ssl.create_default_context(cafile=ca)
     with (
-        socket.create_connection((PI.address, 8080), timeout=30) as plain,
+        socket.create_connection((place.address, place.port), timeout=30) as plain,
         context.wrap_socket(plain, server_hostname=name) as secure,
     ):
         return str((secure.getpeercert() or {})["serialNumber"])
 
 
-def client(verify: ssl.SSLContext | bool, key: str) -> openai.OpenAI:
+def client(place: Device, verify: ssl.SSLContext | bool, key: str) -> openai.OpenAI:
     http = openai.DefaultHttpxClient(trust_env=False, verify=verify)
-    return openai.OpenAI(base_url=f"{URL}/v1", api_key=key, timeout=120, max_retries=0, http_client=http)
+    return openai.OpenAI(base_url=f"{secure_url(place)}/v1", api_key=key, timeout=120, max_retries=0, http_client=http)
 
 
-def test_the_openai_client_trusts_the_fleets_ca(ca: Path, key: str) -> None:
-    answer = client(ssl.create_default_context(cafile=ca), key).chat.completions.create(
-        model=MODEL,
+def test_the_openai_client_trusts_the_fleets_ca(place: Device, ca: Path, key: str) -> None:
+    answer = client(place, ssl.create_default_context(cafile=ca), key).chat.completions.create(
+        model=place.model,
         temperature=0,
         max_tokens=16,
         messages=[{"role": "user", "content": "What is the capital of France? Answer in one word."}],
@@ -80,46 +90,46 @@ def test_the_openai_client_trusts_the_fleets_ca(ca: Path, key: str) -> None:
     assert "Paris" in (answer.choices[0].message.content or "")
 
 
-def test_without_the_ca_it_refuses_to_talk(ca: Path, key: str) -> None:
+def test_without_the_ca_it_refuses_to_talk(place: Device, ca: Path, key: str) -> None:
     with pytest.raises(openai.APIConnectionError) as caught:
-        client(True, key).models.list()
+        client(place, True, key).models.list()
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
 
 
-def test_the_certificate_is_for_its_names_alone(ca: Path) -> None:
-    assert served(ca, PI.name) == served(ca, PI.address)
+def test_the_certificate_is_for_its_names_alone(place: Device, ca: Path) -> None:
+    assert served(place, ca, place.name) == served(place, ca, place.address)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        served(ca, "elsewhere.lan")
+        served(place, ca, "elsewhere.lan")
 
 
-def test_nothing_is_said_in_clear(ca: Path, key: str) -> None:
+def test_nothing_is_said_in_clear(place: Device, ca: Path, key: str) -> None:
     with pytest.raises(openai.APIConnectionError):
-        PI.client(key).models.list()
-    with socket.create_connection((PI.address, 8080), timeout=30) as plain:
+        place.client(key).models.list()
+    with socket.create_connection((place.address, place.port), timeout=30) as plain:
         plain.sendall(b"GET /health HTTP/1.1\r\nHost: pi\r\n\r\n")
         assert b"HTTP" not in plain.recv(1024)
 
 
-def test_verify_and_status_ask_by_tls(words: dict[str, str], tmp_path: Path) -> None:
-    assert URL in done(play("verify", **words))
-    done(play("status", **words, edge_slm_status_dir=str(tmp_path)))
-    report = json.loads((tmp_path / f"{PI.name}.json").read_text())
+def test_verify_and_status_ask_by_tls(place: Device, words: dict[str, Any], tmp_path: Path) -> None:
+    assert secure_url(place) in done(play(place, "verify", **words))
+    done(play(place, "status", **words, edge_slm_status_dir=str(tmp_path)))
+    report = json.loads((tmp_path / f"{place.name}.json").read_text())
     assert [row["health"] for row in report["endpoints"]] == ["ok"]
 
 
-def test_renewed_before_it_ends_and_served_at_once(words: dict[str, str], ca: Path) -> None:
-    first = served(ca, PI.name)
-    assert re.findall(r"changed=(\d+)", done(play("service", **words))) == ["0"]
-    assert served(ca, PI.name) == first
+def test_renewed_before_it_ends_and_served_at_once(place: Device, words: dict[str, Any], ca: Path) -> None:
+    first = served(place, ca, place.name)
+    assert re.findall(r"changed=(\d+)", done(play(place, "service", **words))) == ["0"]
+    assert served(place, ca, place.name) == first
     due = {"endpoint_tls_days": 100, "endpoint_tls_renew_days": 95}
-    assert "it ends on" in done(play("service", **words, **due))
-    renewed = served(ca, PI.name)
+    assert "it ends on" in done(play(place, "service", **words, **due))
+    renewed = served(place, ca, place.name)
     assert renewed != first
-    assert re.findall(r"changed=(\d+)", done(play("service", **words, **due))) == ["0"]
+    assert re.findall(r"changed=(\d+)", done(play(place, "service", **words, **due))) == ["0"]
 
 
-def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(ca: Path, key: str) -> None:
-    before = served(ca, PI.name)
+def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(place: Device, ca: Path, key: str) -> None:
+    before = served(place, ca, place.name)
     given = {"edge_slm_tls_certificate": str(ca), "edge_slm_tls_key": f"{ca.parent}/other.key"}
     subprocess.run(
         [
@@ -129,8 +139,8 @@ def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(ca: 
         check=True,
         capture_output=True,
     )
-    run = play("service", edge_slm_tls_mode="given", edge_slm_tls_names=[], **given)
+    run = play(place, "service", edge_slm_tls_mode="given", edge_slm_tls_names=[], **given)
     assert run.returncode != 0
     assert "endpoint_tls_key: does not belong" in " ".join(run.stdout.split())
     assert re.findall(r"changed=(\d+)", run.stdout) == ["0"]
-    assert served(ca, PI.name) == before
+    assert served(place, ca, place.name) == before
