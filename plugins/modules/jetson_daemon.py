@@ -164,23 +164,26 @@ class Daemon:
                 )
             time.sleep(0.25)
 
-    def stop_all(self) -> None:
-        """Stop the role's containers, then dockerd; refuses while others run."""
+    def stop_all(self) -> list[str]:
+        """Stop the role's containers, then dockerd; refuses while others run. Returns what was stopped."""
+        stopped: list[str] = []
         try:
             for entry in self.engine.running():
                 name = str((entry.get("Names") or ["?"])[0]).lstrip("/")
                 if not str((entry.get("Labels") or {}).get(ROLE_LABEL, "")).startswith(ROLE):
                     self.module.fail_json(msg=f"Docker's data was not moved: the container {name} runs; stop it.")
-                self.engine.read("POST", f"/containers/{entry['Id']}/stop?t=30", timeout=90)
+                self.engine.read("POST", f"/containers/{name}/stop?t=30", timeout=90)
+                stopped.append(name)
         except EngineError as error:
             if error.status:
                 self.module.fail_json(msg=f"Docker's data was not moved: {error}")
         self.run("systemctl", "stop", "docker.socket", UNIT)
+        return stopped
 
     def move(self, old: str, new: str) -> None:
         """Copy Docker's data and compare; the switch is daemon.json's."""
         part = f"{new.rstrip('/')}.edge-slm-part"
-        self.stop_all()
+        stopped = self.stop_all()
         try:
             for leftover in (part, new):
                 if leftover == part or os.path.exists(os.path.join(new, decide.MOVED_MARKER)):
@@ -190,18 +193,27 @@ class Daemon:
             require_space(part, size, f"Docker's data from {old}")
             with Progress.of(self.module, f"{old} to {new}", total=size) as progress:
                 progress.update(0, note="copying")
-                self.run("cp", "-a", "--sparse=auto", old, part)
+                self.copy(old, part)
             if listing(old) != listing(part):
                 raise DurableError(f"the copy of {old} in {part} differs from it")
             with open(os.path.join(part, decide.MOVED_MARKER), "w", encoding="utf-8") as file:
                 file.write("A copy of Docker's data, made by edge_slm.fleet; dockerd does not use it yet.\n")
-            self.run("sync", "-f", part)
+            os.sync()
             if os.path.isdir(new):
                 os.rmdir(new)
             os.rename(part, new)
         except (OSError, DurableError) as error:
+            shutil.rmtree(part, ignore_errors=True)
             self.restart(reload_first=False)
+            for name in stopped:
+                self.engine.read("POST", f"/containers/{name}/start")
             self.module.fail_json(msg=f"Docker's data was not moved and is used where it was: {error}")
+
+    def copy(self, old: str, part: str) -> None:
+        """Copy a tree with everything that overlays need: owners, links, extended attributes, device files."""
+        code, out, error = self.module.run_command(["cp", "-a", "--sparse=auto", old, part])
+        if code:
+            raise DurableError((error or out).strip().splitlines()[0])
 
 
 def modified(path: str) -> float:

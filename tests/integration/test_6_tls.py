@@ -1,4 +1,4 @@
-"""TLS by the fleet's CA, on a device of each engine: switched on, met as clients meet it, renewed, switched off again."""
+"""TLS by the fleet's CA, on a device of each engine: switched on, met as clients do, renewed, switched off again."""
 
 from __future__ import annotations
 
