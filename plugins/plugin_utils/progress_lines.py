@@ -96,6 +96,8 @@ class Follower:
         total, unit = float(told.get("total", 0)), str(told.get("unit", "B"))
         if not done and not total:
             return []
+        if done == total and told.get("note"):  # it has gone on to something that it does not count
+            return []
         in_bytes = unit == "B"
         amount = size(total or done) if in_bytes else f"{total or done:.0f} {unit}"
         share = f"{min(100, int(100 * done / total))} % of {amount}" if total else amount

@@ -95,6 +95,7 @@ def told(done: float, at: float, total: float = 98e6, **more: object) -> dict[st
         ([told(90e6, 10), told(1e6, 11), told(3e6, 12)], "pi-01 | x.gguf | 3 % of 98.0 MB | 2.0 MB/s | 48 s left"),
         ([told(90e6, 10), told(1e6, 12, what="y", started=11)], "pi-01 | y | 1 % of 98.0 MB | 1.0 MB/s | 97 s left"),
         ([told(0, 5, 0, note="Collecting torch")], "pi-01 | x.gguf | 7 s so far | Collecting torch"),
+        ([told(98e6, 5, note="Installing torch")], "pi-01 | x.gguf | 7 s so far | Installing torch"),
         ([{}], "pi-01 | Fetch | 7 s so far"),
     ],
 )
