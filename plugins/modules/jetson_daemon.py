@@ -59,6 +59,7 @@ moved_from:
   type: str
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -206,7 +207,8 @@ class Daemon:
             shutil.rmtree(part, ignore_errors=True)
             self.restart(reload_first=False)
             for name in stopped:
-                self.engine.read("POST", f"/containers/{name}/start")
+                with contextlib.suppress(EngineError):
+                    self.engine.read("POST", f"/containers/{name}/start")
             self.module.fail_json(msg=f"Docker's data was not moved and is used where it was: {error}")
 
     def copy(self, old: str, part: str) -> None:
