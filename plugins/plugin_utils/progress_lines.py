@@ -105,6 +105,6 @@ class Follower:
         rate = (after - before) / (until - since) if until > since and after > before else 0.0
         pace = f"{size(rate)}/s" if in_bytes else f"{rate:.1f} {unit}/s" if rate >= 1 else f"{60 * rate:.1f} {unit}/min"
         numbers = [share, pace]
-        if rate and total > done:
+        if rate and total / 100 <= done < total:  # before that it is a guess, and a wild one
             numbers.append(f"{duration((total - done) / rate)} left")
         return numbers

@@ -91,6 +91,7 @@ def told(done: float, at: float, total: float = 98e6, **more: object) -> dict[st
         ([told(99e6, 10)], "pi-01 | x.gguf | 100 % of 98.0 MB | 9.9 MB/s"),
         ([told(100, 10, 412, unit="steps")], "pi-01 | x.gguf | 24 % of 412 steps | 10.0 steps/s | 31 s left"),
         ([told(100, 1000, 412, unit="steps")], "pi-01 | x.gguf | 24 % of 412 steps | 6.0 steps/min | 52 min left"),
+        ([told(32, 40)], "pi-01 | x.gguf | 0 % of 98.0 MB | 1 B/s"),
         # The next file of the same program, and the next piece of work.
         ([told(90e6, 10), told(1e6, 11), told(3e6, 12)], "pi-01 | x.gguf | 3 % of 98.0 MB | 2.0 MB/s | 48 s left"),
         ([told(90e6, 10), told(1e6, 12, what="y", started=11)], "pi-01 | y | 1 % of 98.0 MB | 1.0 MB/s | 97 s left"),
