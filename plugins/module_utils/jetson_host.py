@@ -47,7 +47,7 @@ def device_nodes(csv_files: Mapping[str, str]) -> list[str]:
 
 
 def toolkit_version(text: str) -> str:
-    """Return the version that `nvidia-container-runtime --version` tells, or '' where it tells none."""
+    """Return the version that `nvidia-ctk --version` tells, or '' where it tells none."""
     found = re.search(r"version\s+v?(\d+(?:\.\d+)+)", text)
     return found.group(1) if found else ""
 

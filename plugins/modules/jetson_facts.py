@@ -74,7 +74,11 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils import jetson_host
-from ansible_collections.edge_slm.fleet.plugins.module_utils.baseline_probe import output_of, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.baseline_probe import (
+    find_command,
+    output_of,
+    read_text,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import existing_parent
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_engine import Engine
 
@@ -93,6 +97,8 @@ def main() -> None:
     folder = jetson_host.CSV_DIRECTORY
     names = os.listdir(folder) if os.path.isdir(folder) else []
     engine = Engine().info()
+    # Asked for its version, the runtime itself fails where Docker, and with it runc, is not there yet.
+    runtime = find_command(jetson_host.RUNTIME_COMMAND)
     places = [*module.params["paths"], str(engine.get("DockerRootDir") or "/var/lib/docker")]
     facts = jetson_host.describe(
         files={path: read_text(path) for path in jetson_host.PROBED_PATHS if os.path.exists(path)},
@@ -100,7 +106,7 @@ def main() -> None:
         outputs={
             "nvpmodel": output_of(["nvpmodel", "-q"]),
             "dockerd": output_of(["dockerd", "--version"]),
-            "toolkit": output_of([jetson_host.RUNTIME_COMMAND, "--version"]),
+            "toolkit": output_of(["nvidia-ctk", "--version"]) if runtime else "",
         },
         engine=engine,
         free_mib={path: free_mib(path) for path in places},

@@ -100,8 +100,8 @@ def test_runtime_mode(text: str, mode: str) -> None:
 @pytest.mark.parametrize(
     ("text", "version"),
     [
-        ("NVIDIA Container Runtime version 1.16.2\ncommit: a5a\nspec: 1.2.0\n", "1.16.2"),
-        ("NVIDIA Container Runtime version 1.17.8\n\nrunc version 1.1.15\n", "1.17.8"),
+        ("NVIDIA Container Toolkit CLI version 1.16.2\ncommit: a5a96a6\n", "1.16.2"),
+        ("NVIDIA Container Toolkit CLI version v1.17.8\n", "1.17.8"),
         ("", ""),
     ],
 )
