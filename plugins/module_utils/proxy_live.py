@@ -41,14 +41,21 @@ def read_unit() -> Unit:
 
 def ask(path: str, command: str) -> str:
     """Ask HAProxy on one of its sockets; '' where it does not answer."""
+    answer = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(5)
             client.connect(path)
             client.sendall(f"{command}\n".encode())
-            return b"".join(iter(lambda: client.recv(65536), b"")).decode("utf-8", errors="replace")
+            # An empty line ends an answer; the master of HAProxy 2.2 then keeps the connection open.
+            while not answer.endswith(b"\n\n"):
+                part = client.recv(65536)
+                if not part:
+                    break
+                answer += part
     except OSError:
         return ""
+    return answer.decode("utf-8", errors="replace")
 
 
 def loaded_mark() -> str:

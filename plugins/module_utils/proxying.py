@@ -394,7 +394,7 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, mark: str) -> 
         ),
         _section("frontend endpoint", _frontend(settings, tls)),
         _section(
-            "# Asks Ollama every two seconds whether it is there; each key believes what this one sees.\nbackend ollama",
+            "# Asks Ollama every two seconds whether it is there; the others believe this one.\nbackend ollama",
             [
                 "option httpchk GET /api/version",
                 f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} check inter 2s fall 2 rise 1",

@@ -103,17 +103,31 @@ def wait_for(module: AnsibleModule, mark: str) -> None:
         time.sleep(0.1)
 
 
-def revoke(check_mode: bool) -> int:
+def read_maps() -> dict[int, str]:
+    """Return the keys that each worker takes, those on their way out too; empty where one did not answer."""
+    workers = proxying.worker_pids(ask(proxying.MASTER_SOCKET, "show proc"))
+    maps = {pid: ask(proxying.MASTER_SOCKET, f"@!{pid} show map {proxying.KEY_MAP}") for pid in workers}
+    return maps if all(maps.values()) else {}
+
+
+def revoke(module: AnsibleModule) -> int:
     """Take invalid keys from every worker there is; returns how many there were."""
-    key_map = read_text(proxying.KEY_MAP)
     revoked = 0
-    for pid in proxying.worker_pids(ask(proxying.MASTER_SOCKET, "show proc")):
-        live = ask(proxying.MASTER_SOCKET, f"@!{pid} show map {proxying.KEY_MAP}")
-        for key in proxying.outdated(live, key_map):
-            revoked += 1
-            if not check_mode:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        maps = read_maps()
+        found = {pid: proxying.outdated(live, read_text(proxying.KEY_MAP)) for pid, live in maps.items()}
+        # Again after each removal: what counts is that a look at all workers finds nothing more.
+        if module.check_mode or (maps and not any(found.values())):
+            return revoked + sum(map(len, found.values()))
+        if time.monotonic() > deadline:
+            fail(module, f"within {PATIENCE_SECONDS} s not all workers had forgotten the keys that are no longer valid")
+        for pid, keys in found.items():
+            for key in keys:
+                revoked += 1
                 ask(proxying.MASTER_SOCKET, f"@!{pid} del map {proxying.KEY_MAP} {key}")
-    return revoked
+        if not maps:  # a reloading master does not answer for a moment
+            time.sleep(0.1)
 
 
 def ensure_present(module: AnsibleModule, mark: str, unit_mark: str) -> None:
@@ -132,7 +146,7 @@ def ensure_present(module: AnsibleModule, mark: str, unit_mark: str) -> None:
             systemctl(module, "reload", proxying.UNIT)
         wait_for(module, mark)
     # On every run: an earlier one may have been killed between its reload and this.
-    revoked = revoke(module.check_mode)
+    revoked = revoke(module)
     changed = steps.enable or steps.restart or steps.reload or revoked > 0
     module.exit_json(changed=changed, reason=steps.reason, revoked=revoked)
 
