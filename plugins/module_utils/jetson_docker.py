@@ -45,6 +45,12 @@ HELD_PACKAGES = (
     "libnvidia-container1",
     "libnvidia-container-tools",
 )
+#: What of these comes with another package.
+BROUGHT = {
+    "docker.io": ("containerd",),
+    "nvidia-container": HELD_PACKAGES[6:],
+    "nvidia-container-toolkit": HELD_PACKAGES[6:],
+}
 #: Every package that apt is asked about.
 ASKED_PACKAGES = (*(name for source in SOURCES for name in source), *TOOLKIT_PACKAGES, *PYTHON_PACKAGES)
 
@@ -257,7 +263,8 @@ def selections(status: str, coming: Sequence[str], hold: bool) -> list[dict[str,
         if fields.get("Package") in HELD_PACKAGES and words[1:] == ["ok", "installed"]:
             found[fields["Package"]] = words[0]
     if hold:
-        found.update({name: "install" for name in coming if name in HELD_PACKAGES})
+        brought = [name for package in coming for name in (package, *BROUGHT.get(package, ()))]
+        found.update({name: "install" for name in brought if name in HELD_PACKAGES and name not in found})
     return [{"name": name, "selection": wanted} for name, now in sorted(found.items()) if now != wanted]
 
 

@@ -204,6 +204,20 @@ Status: install ok installed
         (True, [], {"docker.io": "hold"}),
         (True, ["docker-cli", "python3-requests"], {"docker.io": "hold", "docker-cli": "hold"}),
         (False, ["docker-cli"], {"containerd": "install"}),
+        (
+            True,
+            ["nvidia-container"],
+            dict.fromkeys(
+                (
+                    "docker.io",
+                    "nvidia-container-toolkit",
+                    "nvidia-container-toolkit-base",
+                    "libnvidia-container1",
+                    "libnvidia-container-tools",
+                ),
+                "hold",
+            ),
+        ),
     ],
 )
 def test_holds(hold: bool, coming: list[str], names: dict[str, str]) -> None:
