@@ -101,7 +101,7 @@ def ask(endpoint: dict[str, str]) -> tuple[str, float]:
     client = OpenAI(base_url=endpoint["base_url"], api_key=key, timeout=120)
     started = time.monotonic()
     answer = client.chat.completions.create(
-        model=endpoint["model"], temperature=0, messages=[{"role": "user", "content": QUESTION}], max_tokens=16
+        model=endpoint["model"], temperature=0, messages=[{"role": "user", "content": QUESTION}], max_tokens=48
     )
     seconds = time.monotonic() - started
     tokens = answer.usage.completion_tokens if answer.usage else 0
@@ -129,7 +129,7 @@ def listing(endpoint: dict[str, str]) -> str:
 def up() -> None:
     """Start the fleet, converge it, and ask each device."""
     make_key()
-    chosen = sources.decide(sources.OLLAMA_VERSIONS[-1:])
+    chosen = sources.decide("edge-slm-demo", sources.OLLAMA_VERSIONS[-1:])
     play("molecule/default/create.yml")
     play("molecule/stand_ins/registry.yml")
     endpoints = play("site.yml")

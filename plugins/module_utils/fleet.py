@@ -79,6 +79,12 @@ class DevicePlan:
         return [engine for engine in DEFAULT_PORTS if engine in found]
 
     @property
+    def other_ports(self) -> dict[str, int]:
+        """The ports that Ollama itself must leave free, by who has them."""
+        servers = {f"llama-server {e.name}": e.port for e in self.endpoints if e.engine == LLAMA_CPP}
+        return {"endpoint_proxy": self.ollama_port, **servers}
+
+    @property
     def roles(self) -> list[str]:
         """The roles that site.yml runs on this device."""
         common = [role.format(board=self.board) for role in COMMON_ROLES]
@@ -87,7 +93,8 @@ class DevicePlan:
     def as_dict(self) -> dict[str, Any]:
         """Return it as Ansible passes it on."""
         endpoints = [endpoint.as_dict() for endpoint in self.endpoints]
-        return {**vars(self), "endpoints": endpoints, "engines": self.engines, "roles": self.roles}
+        derived = {name: getattr(self, name) for name in ("engines", "roles", "other_ports")}
+        return {**vars(self), "endpoints": endpoints, **derived}
 
 
 def from_registry(model: Mapping[str, Any]) -> bool:

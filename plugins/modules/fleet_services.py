@@ -102,6 +102,10 @@ roles:
   returned: success
   type: list
   elements: str
+other_ports:
+  description: For jetson_ollama_other_ports.
+  returned: success
+  type: dict
 endpoints:
   description: One item for each service with engine, name, model, port, embeddings and ui, as clients see it.
   returned: success

@@ -74,7 +74,7 @@ def test_it_knows_the_capital_of_france(device: Device, key: str) -> None:
     answer = device.client(key).chat.completions.create(
         model=device.model,
         temperature=0,
-        max_tokens=16,
+        max_tokens=48,
         messages=[{"role": "user", "content": "What is the capital of France? Answer in one word."}],
     )
     assert "Paris" in (answer.choices[0].message.content or "")

@@ -84,7 +84,7 @@ def test_the_openai_client_trusts_the_fleets_ca(place: Device, ca: Path, key: st
     answer = client(place, ssl.create_default_context(cafile=ca), key).chat.completions.create(
         model=place.model,
         temperature=0,
-        max_tokens=16,
+        max_tokens=48,
         messages=[{"role": "user", "content": "What is the capital of France? Answer in one word."}],
     )
     assert "Paris" in (answer.choices[0].message.content or "")

@@ -53,6 +53,7 @@ def test_one_device_may_run_both_engines() -> None:
     plan = plan_device([{"model": "phi3-mini"}, {"model": "smollm2", "engine": "llama.cpp"}], MODELS, "jetson", {})
     assert [(endpoint.engine, endpoint.port) for endpoint in plan.endpoints] == [(OLLAMA, 11434), (LLAMA_CPP, 8080)]
     assert plan.llama_instances == [{"model": "smollm2", "port": 8080}]
+    assert plan.other_ports == {"endpoint_proxy": 11434, "llama-server smollm2": 8080}
 
 
 @pytest.mark.parametrize(
