@@ -51,8 +51,8 @@ LISTING_ROUTES = ("/", "/v1/models", "/api/ps", "/api/tags", "/api/version")
 #: Tells about one model; POST, and the `ollama` command needs it before it chats.
 SHOW_ROUTE = "/api/show"
 
-#: A key's name becomes part of a backend's name, so of a label in metrics, and a word in the log.
-KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+#: What operators call the keys of this role.
+KEYS_VARIABLE = "endpoint_proxy_api_keys"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+")
 
 #: Whole numbers among the inputs: name without the role's, least and greatest value.
@@ -113,22 +113,6 @@ class Steps:
     restart: bool = False
     reload: bool = False
     reason: str = ""
-
-
-def parse_keys(raw: object, problems: Problems) -> list[ApiKey]:
-    """Read `endpoint_proxy_api_keys`; notes every problem and never shows a key."""
-    found = Problems()
-    keys = serving.parse_keys(raw, found)
-    variable = "endpoint_proxy_api_keys"
-    problems.found += [text.replace("llama_service_api_keys", variable, 1) for text in found.found]
-    for key in keys:
-        if key.name and not KEY_NAME.fullmatch(key.name):
-            problems.add(
-                variable,
-                f"{key.name!r} cannot name a key; the name is a word in the log and a label in metrics: "
-                "use letters, digits, dot, dash, underscore.",
-            )
-    return keys
 
 
 def _number(value: object, name: str, default: int, problems: Problems) -> int:

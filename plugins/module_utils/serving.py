@@ -295,9 +295,14 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
     return instances
 
 
-def parse_keys(raw: object, problems: Problems) -> list[ApiKey]:
-    """Read `llama_service_api_keys`, inference keys first; notes every problem and never shows a key."""
-    variable = "llama_service_api_keys"
+def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_api_keys") -> list[ApiKey]:
+    """Read the keys of an endpoint, inference keys first; notes every problem and never shows a key.
+
+    Args:
+        raw: What the inventory says.
+        problems: Where problems are noted.
+        variable: What the operator calls it; used in messages.
+    """
     if not isinstance(raw, (list, tuple)):
         problems.add(variable, "is not a list; give a list of {name, key}.")
         return []
@@ -315,6 +320,12 @@ def parse_keys(raw: object, problems: Problems) -> list[ApiKey]:
         label = f"{where} ({found.name})" if found.name else where
         if not found.name:
             problems.add(f"{where}.name", "is missing; say who uses the key.")
+        elif not NAME.fullmatch(found.name):
+            problems.add(
+                f"{where}.name",
+                f"{found.name!r} cannot name a key; the name is a word in the log and a label in metrics: "
+                "use letters, digits, dot, dash, underscore.",
+            )
         if not found.key:
             problems.add(label, f"has no `key`; make one of {MINIMUM_KEY_LENGTH} or more characters.")
         elif len(found.key) < MINIMUM_KEY_LENGTH:

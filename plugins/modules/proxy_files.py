@@ -175,7 +175,7 @@ def main() -> None:
         except ValueError as error:
             if not module.check_mode:  # there it may be what another role would have brought
                 module.fail_json(msg=str(error))
-    keys = proxying.parse_keys(given["api_keys"], serving.Problems())
+    keys = serving.parse_keys(given["api_keys"], serving.Problems())
     config = File(proxying.CONFIG, given["config"], 0o640, group)
     # The configuration comes after what it names, so a start in between finds all of it.
     read_by_it = [File(proxying.KEY_MAP, proxying.key_map_text(keys), 0o640, group, secret=True)]

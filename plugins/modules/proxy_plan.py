@@ -147,7 +147,7 @@ def main() -> None:
     inputs = given["inputs"]
     problems = serving.Problems()
     pending: list[str] = []
-    keys = proxying.parse_keys(given["api_keys"], problems)
+    keys = serving.parse_keys(given["api_keys"], problems, proxying.KEYS_VARIABLE)
     settings = proxying.parse_settings(inputs, problems)
     certificate, secret = str(inputs["tls_certificate"] or ""), str(inputs["tls_key"] or "")
     if bool(certificate) != bool(secret):

@@ -64,14 +64,6 @@ def test_one_port_is_enough_where_addresses_differ() -> None:
     assert settings_of(port=11435, listen="192.168.1.5")[1] == []
 
 
-def test_keys_are_named_by_the_roles_variable_and_never_shown() -> None:
-    problems = Problems()
-    proxying.parse_keys([{"name": "a b", "key": "secret!"}, {"name": "c", "key": "x" * 20, "scope": "root"}], problems)
-    assert all(text.startswith("endpoint_proxy_api_keys") for text in problems.found)
-    assert len(problems.found) == 3
-    assert "secret!" not in " ".join(problems.found)
-
-
 @pytest.mark.parametrize(
     ("one", "other", "clash"),
     [

@@ -141,6 +141,7 @@ def test_all_problems_are_told_at_once() -> None:
         (["x"], "not a dictionary"),
         ([{"name": "a"}], "has no `key`"),
         ([{"key": KEY}], "[0].name: is missing"),
+        ([{"name": "a b", "key": KEY}], "cannot name a key"),
         ([{"name": "a", "key": "short"}], "has 5 characters"),
         ([{"name": "a", "key": "sixteen chars it is"}], "without spaces"),
         ([{"name": "a", "key": f"#{KEY}"}], "must not start with #"),
@@ -158,6 +159,13 @@ def test_bad_keys(raw: Any, part: str) -> None:
     assert "llama_service_api_keys" in text
     assert part in text
     assert KEY not in text
+
+
+def test_keys_are_named_by_what_the_operator_calls_them() -> None:
+    problems = Problems()
+    serving.parse_keys([{"name": "a", "key": "secret!"}], problems, "endpoint_proxy_api_keys")
+    assert [text.split("[")[0] for text in problems.found] == ["endpoint_proxy_api_keys"]
+    assert "secret!" not in problems.found[0]
 
 
 def test_inference_keys_come_first() -> None:
