@@ -11,7 +11,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
     DEFAULT_ENGINES,
     FleetError,
-    artifacts,
     files_on_device,
     plan_device,
 )
@@ -39,4 +38,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             plan = plan_device(given["services"], given["models"], given["board"], files)
         except FleetError as error:
             raise AnsibleActionFail(str(error)) from error
-        return {**result, "changed": False, **plan.as_dict(), "artifacts": artifacts(given["models"])}
+        return {**result, "changed": False, **plan.as_dict()}

@@ -187,15 +187,21 @@ class _Complaints:
                 self.add(f"{place}.{key}", f"is not known; {meant}")
 
 
+def from_registry(model: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of the catalogue comes ready from an Ollama registry, past the model pipeline."""
+    source = model.get("source")
+    return isinstance(source, Mapping) and "ollama" in source
+
+
 def parse_catalogue(entries: object, variable: str = "model_pipeline_models") -> list[Model]:
-    """Check a catalogue and complete it.
+    """Check a catalogue and complete what the model pipeline prepares of it.
 
     Args:
         entries: The list as it is in the inventory.
         variable: What the operator calls it; used in messages.
 
     Returns:
-        Its models, in order.
+        Its models but those of an Ollama registry, in order.
 
     Raises:
         CatalogueError: It has problems; all of them are listed.
@@ -211,11 +217,12 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
             complaints.add(place, "must be a dictionary with name and source")
             continue
         before = len(complaints.lines)
-        model = _model(place, entry, complaints)
-        if model.name in seen:
-            complaints.add(f"{place}.name", f"{model.name} is taken by {variable}[{seen[model.name]}] already")
-        seen.setdefault(model.name, number)
-        if len(complaints.lines) == before:
+        model = None if from_registry(entry) else _model(place, entry, complaints)
+        name = str(entry.get("name", "")) if model is None else model.name
+        if name in seen:
+            complaints.add(f"{place}.name", f"{name} is taken by {variable}[{seen[name]}] already")
+        seen.setdefault(name, number)
+        if model and len(complaints.lines) == before:
             models.append(model)
     if complaints.lines:
         raise CatalogueError("\n".join(complaints.lines))

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils import publishing
+from ansible_collections.edge_slm.fleet.plugins.module_utils.catalogue import from_registry
 
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
 #: Port of a service that names none: llama-server's long-standing one, and Ollama's.
@@ -95,17 +96,6 @@ class DevicePlan:
         endpoints = [endpoint.as_dict() for endpoint in self.endpoints]
         derived = {name: getattr(self, name) for name in ("engines", "roles", "other_ports")}
         return {**vars(self), "endpoints": endpoints, **derived}
-
-
-def from_registry(model: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of the catalogue comes ready from an Ollama registry, past the model pipeline."""
-    source = model.get("source")
-    return isinstance(source, Mapping) and "ollama" in source
-
-
-def artifacts(models: Sequence[Any]) -> list[Any]:
-    """Return the entries of the catalogue that the model pipeline prepares (or refuses)."""
-    return [model for model in models if not (isinstance(model, Mapping) and from_registry(model))]
 
 
 def files_on_device(models_dir: str, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:

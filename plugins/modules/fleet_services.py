@@ -111,9 +111,4 @@ endpoints:
   returned: success
   type: list
   elements: dict
-artifacts:
-  description: The entries of the catalogue that the model pipeline prepares.
-  returned: success
-  type: list
-  elements: raw
 """

@@ -138,6 +138,13 @@ def test_all_problems_at_once() -> None:
     assert "taken by edge_slm_models[0]" in lines[-1]
 
 
+def test_models_of_an_ollama_registry_are_passed_over_and_counted() -> None:
+    ready = {"name": "phi3-mini", "source": {"ollama": "phi3:mini", "digest": f"sha256:{SUM}"}}
+    assert [model.name for model in parse_catalogue([ready, entry()])] == ["m"]
+    assert problems(ready, entry(outtype="y"), ready)[0].startswith("edge_slm_models[1].outtype: ")
+    assert problems(ready, ready) == ["edge_slm_models[1].name: phi3-mini is taken by edge_slm_models[0] already"]
+
+
 @pytest.mark.parametrize("given", ["m", {"name": "m"}, 3, None])
 def test_no_list(given: object) -> None:
     with pytest.raises(CatalogueError, match=r"^edge_slm_models: must be a list"):

@@ -13,7 +13,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
 from ansible_collections.edge_slm.fleet.plugins.module_utils.catalogue import parse_catalogue
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import artifacts, plan_device
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import plan_device
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import parse_models
 from ansible_collections.edge_slm.fleet.plugins.module_utils.role_inputs import misspelt_inputs
 from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import (
@@ -90,7 +90,7 @@ def test_the_fleets_words_are_used() -> None:
 
 def test_the_catalogue_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
     for variables in fleet.values():
-        assert parse_catalogue(artifacts(variables["edge_slm_models"]))
+        assert parse_catalogue(variables["edge_slm_models"])
 
 
 def test_the_services_are_accepted_and_name_models_of_the_catalogue(fleet: dict[str, dict[str, Any]]) -> None:

@@ -10,7 +10,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
     OLLAMA,
     Endpoint,
     FleetError,
-    artifacts,
     files_on_device,
     plan_device,
 )
@@ -128,10 +127,6 @@ def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(FleetError) as refused:
         plan_device([{"model": "a"}, {"model": "b"}], MODELS, "pi", {})
     assert len(str(refused.value).splitlines()) == 2
-
-
-def test_only_artifacts_go_through_the_pipeline() -> None:
-    assert artifacts(MODELS) == [GGUF]
 
 
 def test_files_follow_from_manifests_and_broken_ones_count_as_missing() -> None:
