@@ -295,6 +295,16 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
     return instances
 
 
+#: The argument that modules take keys by. What is wrong with them parse_keys tells, in the operator's words.
+API_KEYS_ARGUMENT: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "required": True,
+    "no_log": False,
+    "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}},
+}
+
+
 def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_api_keys") -> list[ApiKey]:
     """Read the keys of an endpoint, inference keys first; notes every problem and never shows a key.
 

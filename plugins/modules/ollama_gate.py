@@ -14,8 +14,7 @@ description:
   - Runs on the device. Lets the model make a few tokens, which loads it, and looks meanwhile in C(/api/ps) how much
     of it is on the GPU. Then asks it through the OpenAI route as users do. A model that makes embeddings is asked for
     one.
-  - On failure the message holds the numbers, the causes that can be seen in O(container), and the last lines of its
-    log.
+  - On failure the message holds the numbers and the causes that can be seen in O(container) and its log.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:
@@ -102,8 +101,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_gate import 
 
 #: Lines of the log that causes are looked for in.
 LOG_LINES = 400
-#: Lines of it that the message holds.
-SHOWN_LINES = 20
 
 
 def inspect(module: AnsibleModule, container: str) -> tuple[dict[str, Any], str]:
@@ -143,12 +140,9 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, skipped=True, msg="Check mode: nothing may be running yet.")
 
-    def fail(problems: list[str], causes: list[str], log: str, facts: Mapping[str, Any]) -> None:
+    def fail(problems: list[str], causes: list[str], facts: Mapping[str, Any]) -> None:
         lines = [f"The model {model} at {url} does not serve as it should: {'; '.join(problems)}."]
         lines += [f"Likely cause: {cause}." for cause in causes]
-        tail = log.rstrip().splitlines()[-SHOWN_LINES:]
-        if tail:
-            lines += [f"The last lines of the container {given['container']}:", *tail]
         module.fail_json(msg="\n".join(lines), **facts)
 
     server = Server(url)
@@ -159,7 +153,7 @@ def main() -> None:
     except OllamaError as error:
         inspected, log = inspect(module, given["container"])
         causes = known_causes(None, str(shown.get("parameters") or ""), inspected, log) if inspected else []
-        fail([str(error)], causes, log, {})
+        fail([str(error)], causes, {})
     loaded = find_loaded(seen.running, model, seen.digest)
     facts = {"gpu": loaded.as_dict() if loaded else {"size": 0, "size_vram": 0, "share": 0.0, "proven": False}}
     problems = judge(loaded, require_gpu=given["require_gpu"], gpu_share=given["gpu_share"], context=given["context"])
@@ -171,7 +165,7 @@ def main() -> None:
         on_cpu = given["require_gpu"] and loaded is not None and loaded.share < given["gpu_share"]
         parameters = str(shown.get("parameters") or "")
         causes = known_causes(loaded, parameters, inspected, log, seen.running) if on_cpu else []
-        fail(problems, causes, log, facts)
+        fail(problems, causes, facts)
     module.exit_json(
         changed=False,
         text=generation.text,

@@ -15,6 +15,7 @@ description:
   - Of a key only its sha256 is written.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.api_keys]
 options:
   config:
     description: HAProxy's configuration as M(edge_slm.fleet.proxy_plan) returns it.
@@ -24,21 +25,6 @@ options:
     description: The unit as M(edge_slm.fleet.proxy_plan) returns it.
     type: str
     required: true
-  api_keys:
-    description: The keys, as in the role's input endpoint_proxy_api_keys.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Who uses the key.
-        type: str
-      key:
-        description: The key.
-        type: str
-      scope:
-        description: What the key is for.
-        type: str
   tls_certificate:
     description: Certificate on the device; empty for plain HTTP.
     type: str
@@ -154,12 +140,11 @@ def validate(module: AnsibleModule, config: File, others: list[File]) -> None:
 
 def main() -> None:
     """Run the module."""
-    key = {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "config": {"type": "str", "required": True},
             "unit": {"type": "str", "required": True},
-            "api_keys": {"type": "list", "elements": "dict", "required": True, "options": key, "no_log": False},
+            "api_keys": serving.API_KEYS_ARGUMENT,
             "tls_certificate": {"type": "str", "default": ""},
             "tls_key": {"type": "str", "default": "", "no_log": False},
             "group": {"type": "str", "required": True},

@@ -16,6 +16,7 @@ description:
   - Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.api_keys]
 options:
   state:
     description: With V(absent) nothing is checked.
@@ -26,21 +27,6 @@ options:
     description: Inputs of the role endpoint_proxy by their names without C(endpoint_proxy_), but for keys and state.
     type: dict
     required: true
-  api_keys:
-    description: The keys, as in the role's input endpoint_proxy_api_keys.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Who uses the key.
-        type: str
-      key:
-        description: The key.
-        type: str
-      scope:
-        description: What the key is for.
-        type: str
   unit:
     description: Text of the systemd unit, with C(@digest@) where its mark belongs.
     type: str
@@ -120,12 +106,11 @@ HAPROXY = "/usr/sbin/haproxy"
 def main() -> None:
     """Run the module."""
     # Only the keys themselves are secret: hiding names too would blot them out of arguments and messages.
-    key = {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "inputs": {"type": "dict", "required": True},
-            "api_keys": {"type": "list", "elements": "dict", "required": True, "options": key, "no_log": False},
+            "api_keys": serving.API_KEYS_ARGUMENT,
             "unit": {"type": "str", "required": True},
         },
         supports_check_mode=True,

@@ -15,27 +15,13 @@ description:
   - The environment file comes last because its digest claims that the rest is in place.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.api_keys]
 options:
   services:
     description: Services as M(edge_slm.fleet.service_plan) returns them.
     type: list
     elements: dict
     required: true
-  api_keys:
-    description: The keys, as in the role's input llama_service_api_keys.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Who uses the key.
-        type: str
-      key:
-        description: The key.
-        type: str
-      scope:
-        description: What the key is for.
-        type: str
   config_dir:
     description: Where key file and environment files lie.
     type: path
@@ -111,17 +97,10 @@ def write(path: Path, text: str, mode: int, group: str) -> None:
 
 def main() -> None:
     """Run the module."""
-    key = {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "services": {"type": "list", "elements": "dict", "required": True},
-            "api_keys": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": key,
-                "no_log": False,
-            },
+            "api_keys": serving.API_KEYS_ARGUMENT,
             "config_dir": {"type": "path", "required": True},
             "group": {"type": "str", "required": True},
         },

@@ -17,6 +17,7 @@ description:
   - Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.api_keys]
 options:
   state:
     description: With V(absent) nothing is checked and every instance on the device is returned as stale.
@@ -27,21 +28,6 @@ options:
     description: The services, as in the role's input llama_service_instances.
     type: raw
     required: true
-  api_keys:
-    description: The keys, as in the role's input llama_service_api_keys.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Who uses the key.
-        type: str
-      key:
-        description: The key.
-        type: str
-      scope:
-        description: What the key is for.
-        type: str
   listen:
     description: IP address to listen on.
     type: str
@@ -238,20 +224,13 @@ def tls_problems(certificate: str, key: str, user: str) -> list[str]:
 def main() -> None:
     """Run the module."""
     # Only the keys themselves are secret: hiding names too would blot them out of arguments and messages.
-    key = {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}}
     whole = {"type": "int", "required": True}
     place = {"type": "path", "required": True}
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "instances": {"type": "raw", "required": True},
-            "api_keys": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": key,
-                "no_log": False,
-            },
+            "api_keys": serving.API_KEYS_ARGUMENT,
             "listen": {"type": "str", "required": True},
             "allowed_cidrs": {"type": "raw", "required": True},
             "unit": {"type": "str", "required": True},

@@ -12,9 +12,10 @@ short_description: Ask a device's endpoints as their users do
 version_added: 0.1.0
 description:
   - Runs on the controller and asks every service of one device through the official OpenAI client.
-  - Fails with all that was wrong; changes nothing.
+  - The first inference key of O(api_keys) is used. Fails with all that was wrong; changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.api_keys]
 requirements:
   - openai
 options:
@@ -53,22 +54,6 @@ options:
         description: Whether a web UI must be there.
         type: bool
         default: false
-  api_keys:
-    description: >-
-      The fleet's keys; the first inference key is used.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Who uses the key.
-        type: str
-      key:
-        description: The key.
-        type: str
-      scope:
-        description: What the key is for.
-        type: str
   tls:
     description: Whether the services speak TLS. The certificate must then be for O(address).
     type: bool
@@ -149,7 +134,6 @@ def told(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run the module."""
-    key = {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "address": {"type": "str", "required": True},
@@ -166,13 +150,7 @@ def main() -> None:
                     "ui": {"type": "bool", "default": False},
                 },
             },
-            "api_keys": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": key,
-                "no_log": False,
-            },
+            "api_keys": serving.API_KEYS_ARGUMENT,
             "tls": {"type": "bool", "default": False},
             "ca_file": {"type": "path"},
             "question": {"type": "str", "default": "What is the capital of France? Answer in one word."},
