@@ -141,7 +141,7 @@ def up() -> None:
         page = f", web UI {endpoint['base_url'].removesuffix('v1')}" if endpoint["engine"] == "llama.cpp" else ""
         print(f"{endpoint['host']}: {answer}   ({endpoint['engine']}, {speed:.1f} tokens/s{page})")
     for endpoint in endpoints:
-        if endpoint["engine"] == "ollama":
+        if endpoint["model"] == sources.OLLAMA_MODEL:
             print(f"\nexamples/phi3.py {endpoint['base_url']}/\n{listing(endpoint)}")
     print()
     sources.describe(chosen)
