@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import openai
 import pytest
+from devices import ADDRESSES, FLEET, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = ROOT / "molecule/inventory/hosts.yml"
 ARTIFACTS = ROOT / ".artifacts"
-KEY_FILE = ROOT / ".cache/fleet/api-key"
+KEY_FILE = FLEET / "api-key"
 MODEL = "smollm2-135m-instruct"
 
 
@@ -33,8 +31,8 @@ class Device:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, timeout=120, max_retries=0)
 
 
-PIS = (Device("pi-01", "127.0.11.11"), Device("pi-02", "127.0.11.12"))
-JETSON = Device("jetson-01", "127.0.11.21", 11434, "phi3:mini")
+PIS = (Device("pi-01", ADDRESSES["pi-01"]), Device("pi-02", ADDRESSES["pi-02"]))
+JETSON = Device("jetson-01", ADDRESSES["jetson-01"], 11434, "phi3:mini")
 
 
 @pytest.fixture(params=PIS, ids=lambda device: device.name)

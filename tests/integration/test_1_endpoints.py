@@ -11,8 +11,8 @@ import urllib.request
 
 import openai
 import pytest
-import testinfra
-from conftest import INVENTORY, JETSON, KEY_FILE, MODEL, PIS, ROOT, Device
+from conftest import JETSON, KEY_FILE, MODEL, PIS, Device
+from devices import ROOT, connect
 
 
 def status(url: str, key: str = "", method: str = "GET", body: dict[str, object] | None = None) -> int:
@@ -65,17 +65,15 @@ def test_the_jetson_article_s_listing(key: str) -> None:
 
 
 def test_ollama_s_own_command_on_the_jetson_shows_the_model() -> None:
-    jetson = testinfra.get_host(f"ansible://{JETSON.name}?ansible_inventory={INVENTORY}&force_ansible=True")
+    jetson = connect(JETSON.name)
     for command in ("ollama ls", "ollama ps"):
         assert JETSON.model in jetson.check_output(command)
 
 
 def test_the_pis_file_is_served_by_ollama_under_both_of_its_names(key: str) -> None:
-    file = testinfra.get_host(f"ansible://{PIS[0].name}?ansible_inventory={INVENTORY}&force_ansible=True").check_output(
-        "cat /var/lib/edge-slm/models/smollm2-135m-instruct/manifest.json"
-    )
+    file = connect(PIS[0].name).check_output("cat /var/lib/edge-slm/models/smollm2-135m-instruct/manifest.json")
     sha256 = next(item["sha256"] for item in json.loads(file)["files"] if item["kind"] == "model")
-    jetson = testinfra.get_host(f"ansible://{JETSON.name}?ansible_inventory={INVENTORY}&force_ansible=True")
+    jetson = connect(JETSON.name)
     assert jetson.file(f"/var/lib/ollama/models/blobs/sha256-{sha256}").exists
     for name in (MODEL, "small"):
         answer = JETSON.client(key).completions.create(model=name, prompt="The capital of France is", max_tokens=4)
@@ -145,7 +143,7 @@ def test_every_route_of_ollama_but_the_health_wants_a_key(method: str, path: str
 
 
 def test_ollama_itself_cannot_be_reached_past_the_proxy() -> None:
-    jetson = testinfra.get_host(f"ansible://{JETSON.name}?ansible_inventory={INVENTORY}&force_ansible=True")
+    jetson = connect(JETSON.name)
     listening = {tuple(socket.rsplit(":", 1)) for socket in jetson.check_output("ss -Hlnt | awk '{print $4}'").split()}
     assert ("127.0.0.1", "11435") in listening
     assert {address for address, port in listening if port == "11435"} == {"127.0.0.1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import ansible_runner
-from conftest import INVENTORY, ROOT
+from devices import INVENTORY, ROOT
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import testinfra
 import yaml
-from conftest import INVENTORY, MODEL, PIS, ROOT, Device
+from conftest import MODEL, PIS, Device
+from devices import INVENTORY, ROOT, connect
 
 PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("builder", "receive", "service")]
 SECONDS = 900
@@ -117,7 +117,7 @@ def test_killed_at_every_stage_then_healed(upgrade: Path, key: str) -> None:
 
 def test_nothing_half_made_is_left_and_nothing_is_left_to_do(upgrade: Path) -> None:
     for name in ("builder-01", "pi-01", "pi-02"):
-        device = testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
+        device = connect(name)
         left = device.check_output("find /opt/edge-slm /var/lib/edge-slm /etc/edge-slm -name '*.part*'")
         assert left == "", name
     assert [line for line in finish(upgrade).splitlines() if re.search(r"changed=[1-9]", line)] == []

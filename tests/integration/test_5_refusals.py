@@ -8,7 +8,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from conftest import INVENTORY, JETSON, KEY_FILE, MODEL, ROOT
+from conftest import JETSON, KEY_FILE, MODEL
+from devices import INVENTORY, ROOT
 
 SERVICE = {"model": MODEL, "port": 8080}
 REPO = {"repo": "org/name", "revision": "0" * 40}

@@ -14,7 +14,8 @@ from typing import Any
 
 import openai
 import pytest
-from conftest import INVENTORY, JETSON, KEY_FILE, PIS, ROOT, Device
+from conftest import JETSON, KEY_FILE, PIS, Device
+from devices import INVENTORY, ROOT
 
 
 @pytest.fixture(scope="module", params=(PIS[1], JETSON), ids=lambda device: device.name)

@@ -15,7 +15,7 @@ import ansible_runner
 import pytest
 import testinfra
 import yaml
-from conftest import INVENTORY, ROOT
+from devices import INVENTORY, ROOT, connect, managed
 
 DEVICE = "pi-01"
 PLACE = "/var/cache/edge-slm/test-progress"
@@ -44,8 +44,8 @@ class Slow:
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
-    device = testinfra.get_host(f"ansible://{DEVICE}?ansible_inventory={INVENTORY}&force_ansible=True")
-    device.ansible("copy", f"src={ROOT}/tools/local_hub.py dest={PLACE}/ mode=0755", check=False)
+    device = connect(DEVICE)
+    managed(DEVICE).ansible("copy", f"src={ROOT}/tools/local_hub.py dest={PLACE}/ mode=0755", check=False)
     hub = f"python3 {PLACE}/local_hub.py"
     made = device.check_output(
         f"systemctl stop edge-slm-test-hub 2>/dev/null; set -e; cd {PLACE};"

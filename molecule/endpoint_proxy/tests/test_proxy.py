@@ -20,15 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from devices import ADDRESSES, INVENTORY, ROOT, connect
 from openai import AuthenticationError, OpenAI, PermissionDeniedError
 
-INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
-ROOT = Path(__file__).resolve().parents[3]
 CONVERGE = Path(__file__).resolve().parents[1] / "converge.yml"
 PORT = 11434
 CHAT = "/api/chat"
@@ -41,17 +39,9 @@ KEYS: dict[str, str] = {
 }
 
 
-def hosts_of(pattern: str) -> list[str]:
-    """Return the hosts of the inventory that a pattern names."""
-    listing = subprocess.run(
-        ["ansible", pattern, "-i", INVENTORY, "--list-hosts"], capture_output=True, text=True, check=True
-    ).stdout
-    return [line.strip() for line in listing.splitlines()[1:]]
-
-
 #: Where a real Ollama answers, and where the stand-in records what arrives.
-OLLAMAS = hosts_of("jetson-01")
-RECORDERS = hosts_of("proxy_oldest")
+OLLAMAS = ["jetson-01"]
+RECORDERS = ["proxy-oldest"]
 
 
 class Proxy:
@@ -59,9 +49,8 @@ class Proxy:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
-        self.host: Any = testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
-        self.address: str = self.host.ansible("debug", "var=ansible_host")["ansible_host"]
+        self.host: Any = connect(name)
+        self.address = ADDRESSES[name]
         self.infer, self.admin = KEYS["chat"], KEYS["boss"]
 
     def ask(

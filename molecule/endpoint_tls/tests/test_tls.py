@@ -12,23 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
+from devices import FLEET, INVENTORY, connect
 
-INVENTORY = Path(os.environ["EDGE_SLM_TEST_INVENTORY"])
 SCENARIO = Path(__file__).resolve().parents[1]
-CACHE = (INVENTORY.parent / "../../.cache/fleet").resolve()
 TLS = "/etc/edge-slm/tls"
 PIS = ("pi-01", "pi-02")
 
 
-def get_host(name: str) -> Any:
-    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
-    return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
-
-
 @pytest.fixture(params=PIS)
 def pi(request: pytest.FixtureRequest) -> Any:
-    return get_host(request.param)
+    return connect(request.param)
 
 
 def serial(host: Any) -> str:
@@ -37,7 +30,7 @@ def serial(host: Any) -> str:
 
 def text(path: str) -> str:
     """Return a file of the controller as testinfra returns those of devices."""
-    return (CACHE / path).read_text().rstrip()
+    return (FLEET / path).read_text().rstrip()
 
 
 def fingerprint(host: Any) -> str:
@@ -78,15 +71,15 @@ def test_the_fleets_ca_has_issued_it_for_the_names(pi: Any) -> None:
 
 
 def test_keys_are_each_devices_own_and_the_cas_is_locked() -> None:
-    assert len({fingerprint(get_host(name)) for name in PIS}) == 2
-    assert sorted(path.name for path in (CACHE / "tls-ca").iterdir()) == ["ca.key", "ca.pem"]
-    assert stat.S_IMODE((CACHE / "tls-ca").stat().st_mode) == 0o700
-    assert stat.S_IMODE((CACHE / "tls-ca/ca.key").stat().st_mode) == 0o600
-    assert "ENCRYPTED" in (CACHE / "tls-ca/ca.key").read_text()
+    assert len({fingerprint(connect(name)) for name in PIS}) == 2
+    assert sorted(path.name for path in (FLEET / "tls-ca").iterdir()) == ["ca.key", "ca.pem"]
+    assert stat.S_IMODE((FLEET / "tls-ca").stat().st_mode) == 0o700
+    assert stat.S_IMODE((FLEET / "tls-ca/ca.key").stat().st_mode) == 0o600
+    assert "ENCRYPTED" in (FLEET / "tls-ca/ca.key").read_text()
 
 
 def test_given_files_lie_as_they_were_given() -> None:
-    builder = get_host("builder-01")
+    builder = connect("builder-01")
     assert builder.file(f"{TLS}/certificate.pem").content_string == text("tls-given/builder.pem")
     key = builder.file(f"{TLS}/key.pem")
     assert key.content_string == text("tls-given/builder.key")
@@ -95,7 +88,7 @@ def test_given_files_lie_as_they_were_given() -> None:
 
 
 def test_one_that_ends_soon_is_renewed_for_the_same_key() -> None:
-    host = get_host("pi-01")
+    host = connect("pi-01")
     before, key = serial(host), fingerprint(host)
     code, said = converge("pi-01", endpoint_tls_days=100, endpoint_tls_renew_days=95)
     assert code == 0, said[-2000:]
@@ -107,28 +100,28 @@ def test_one_that_ends_soon_is_renewed_for_the_same_key() -> None:
 
 
 def test_new_names_new_certificate() -> None:
-    host = get_host("pi-01")
+    host = connect("pi-01")
     code, said = converge("pi-01", endpoint_tls_names=["pi-01.lan"])
     assert (code, "its names have changed" in said) == (0, True), said[-2000:]
     assert "DNS:pi-01.lan" in host.check_output(f"openssl x509 -in {TLS}/certificate.pem -noout -ext subjectAltName")
 
 
 def test_a_pair_torn_by_a_power_cut_is_mended() -> None:
-    host = get_host("pi-01")
+    host = connect("pi-01")
     host.check_output(f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {TLS}/key.pem")
     code, said = converge("pi-01")
     assert (code, "it does not belong to the key" in said) == (0, True), said[-2000:]
 
 
 def test_another_ca_is_made_once_for_all_devices() -> None:
-    shutil.rmtree(CACHE / "tls-ca")
+    shutil.rmtree(FLEET / "tls-ca")
     code, said = converge("pi")
     assert code == 0, said[-2000:]
     made = re.search(r"TASK \[[^]]*Make its certificate\].*?(?=TASK)", said, flags=re.DOTALL)
     assert made
     assert made.group().count("changed: [") == 1
     for name in PIS:
-        host = get_host(name)
+        host = connect(name)
         assert host.file(f"{TLS}/ca.pem").content_string == text("tls-ca/ca.pem")
         host.check_output(f"openssl verify -CAfile {TLS}/ca.pem {TLS}/certificate.pem")
     assert changes(converge("pi")[1]) == [0, 0]
@@ -139,7 +132,7 @@ def test_another_ca_is_made_once_for_all_devices() -> None:
     [
         (
             "builder-01",
-            {"endpoint_tls_key": str(CACHE / "tls-given/other.key")},
+            {"endpoint_tls_key": str(FLEET / "tls-given/other.key")},
             ["endpoint_tls_key", "does not belong"],
         ),
         (
@@ -152,7 +145,7 @@ def test_another_ca_is_made_once_for_all_devices() -> None:
             {"endpoint_tls_certificate": "/nonexistent.pem"},
             ["endpoint_tls_certificate", "/nonexistent.pem"],
         ),
-        ("builder-01", {"endpoint_tls_key": str(CACHE / "tls-ca/ca.key")}, ["endpoint_tls_key", "passphrase"]),
+        ("builder-01", {"endpoint_tls_key": str(FLEET / "tls-ca/ca.key")}, ["endpoint_tls_key", "passphrase"]),
         ("pi-01", {"endpoint_tls_ca_passphrase": "wrong"}, ["endpoint_tls_ca_passphrase"]),
         ("pi-01", {"endpoint_tls_names": ["a b"]}, ["endpoint_tls_names", "a b"]),
         ("pi-01", {"endpoint_tls_renew_days": 90}, ["endpoint_tls_renew_days", "89"]),
@@ -173,12 +166,12 @@ def test_one_that_is_given_and_ends_soon_is_warned_of() -> None:
 
 
 def test_removed_when_absent_and_left_when_off() -> None:
-    host = get_host("pi-02")
+    host = connect("pi-02")
     # Unquoted, YAML makes a boolean of it.
     code, said = converge("pi-02", endpoint_tls_mode=False)
     assert (code, changes(said)) == (0, [0]), said[-2000:]
     assert host.file(f"{TLS}/key.pem").exists
     assert converge("pi-02", endpoint_tls_state="absent")[0] == 0
     assert not host.file(TLS).exists
-    assert (CACHE / "tls-ca/ca.key").exists()
+    assert (FLEET / "tls-ca/ca.key").exists()
     assert converge("pi-02")[0] == 0

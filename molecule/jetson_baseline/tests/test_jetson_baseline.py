@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 import pytest
-import testinfra
+from devices import connect
 
-INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
 PUBLISHED, OPEN, SHUT = 8088, 11500, 9777
-
-
-def connect(name: str) -> Any:
-    # Only Ansible itself resolves the templates in the inventory.
-    return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
 
 
 @pytest.fixture(scope="module")

@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
+from conftest import URL, converge, digests, play, playing, wait_for_answer
 
-SCENARIO = Path(__file__).resolve().parents[1]
-ROOT = SCENARIO.parents[1]
-INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
-HOST = "jetson-01"
-URL = "http://127.0.0.1:11435"
-OLD, NEW = "0.6.8", "0.17.4"
-
-
-@pytest.fixture(scope="module")
-def host() -> Any:
-    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
-    return testinfra.get_host(f"ansible://{HOST}?ansible_inventory={INVENTORY}&force_ansible=True")
-
-
-def command(name: str, **variables: Any) -> list[str]:
-    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
-    return [playbook, "-i", INVENTORY, str(SCENARIO / f"{name}.yml"), "-e", json.dumps(variables)]
-
-
-def play(name: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    return subprocess.run(command(name, **variables), capture_output=True, text=True, env=environment, check=False)
-
-
-def converge(**variables: Any) -> str:
-    done = play("converge", **variables)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+NEW = "0.17.4"
 
 
 def inspect(host: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(host.check_output("docker inspect ollama"))[0]
     return found
-
-
-def digests(host: Any) -> dict[str, str]:
-    tags = json.loads(host.check_output(f"curl --fail --silent {URL}/api/tags"))["models"]
-    return {model["name"]: model["digest"] for model in tags}
-
-
-def wait_for_answer(host: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while host.run(f"curl --fail --silent --max-time 2 {URL}/api/version").rc != 0:
-        assert time.monotonic() < deadline, "Ollama does not answer"
-        time.sleep(0.5)
 
 
 def test_the_container_is_confined(host: Any) -> None:
@@ -114,11 +70,15 @@ def test_it_comes_back_after_a_crash(host: Any) -> None:
     assert inspect(host)["State"]["Pid"] != before["State"]["Pid"]
 
 
-def test_it_lives_through_a_restart_of_docker(host: Any) -> None:
+def test_an_answer_goes_on_through_a_restart_of_docker(host: Any) -> None:
     before = inspect(host)["State"]["Pid"]
-    host.check_output("systemctl restart docker")
+    request = json.dumps({"model": "phi3:mini", "prompt": "Count to a thousand.", "options": {"num_predict": 200}})
+    last = host.check_output(
+        f"curl --fail --silent --no-buffer --max-time 120 {URL}/api/generate --data '{request}' > /root/answer & "
+        "until [ -s /root/answer ]; do sleep 0.1; done; systemctl restart docker; wait; tail --lines 1 /root/answer"
+    )
+    assert json.loads(last)["done"]
     assert inspect(host)["State"]["Pid"] == before
-    wait_for_answer(host, 5)
 
 
 @contextmanager
@@ -243,21 +203,25 @@ def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> No
     assert host.check_output("docker images --quiet | sort --unique | wc --lines").strip() != "1"
 
 
+def kill_at(task: str, **variables: Any) -> None:
+    """Run the scenario's converge.yml and kill it as soon as a task of that name starts."""
+    with playing(**variables) as run:
+        assert run.stdout
+        assert any(line.startswith("TASK") and f"{task}]" in line for line in run.stdout), f"it never came to {task}"
+
+
 def test_a_play_killed_anywhere_is_healed_by_the_next(host: Any) -> None:
     before = digests(host)
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     host.check_output("docker rm --force ollama")
     host.check_output("sh -c 'rm /etc/docker/daemon.json; docker image prune --all --force'")
-    for seconds in (9, 14):
-        with subprocess.Popen(
-            command("converge", ollama_version=NEW),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        ) as playing:
-            time.sleep(seconds)
-            os.killpg(playing.pid, signal.SIGKILL)
+    for task in (
+        "Let Docker know NVIDIA's runtime, and run with its settings",
+        "Pull the image",
+        "Run the container",
+        "Bring the models",
+        "Let each model answer",
+    ):
+        kill_at(task, ollama_version=NEW)
     converge(ollama_version=NEW)
     assert digests(host) == before
     assert "changed=0" in converge(ollama_version=NEW)

@@ -6,16 +6,11 @@ import json
 import os
 
 import pytest
-import testinfra
+from devices import connect as host
 from testinfra.host import Host
 
 ROOT = "/opt/edge-slm/llama.cpp"
 TOOLS = ["llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split"]
-
-
-def host(name: str) -> Host:
-    inventory = os.environ["EDGE_SLM_TEST_INVENTORY"]
-    return testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}&force_ansible=True")
 
 
 def description(device: Host) -> dict[str, object]:
@@ -38,17 +33,33 @@ def test_device_runs_the_very_bytes_that_the_builder_made() -> None:
     assert sums["builder-01"] == sums["pi-01"]
 
 
-@pytest.mark.parametrize(("name", "status"), [("pi-01", "200"), ("pi-02", "404")])
-def test_web_page_is_there_exactly_when_it_was_built_in(name: str, status: str) -> None:
-    device = host(name)
+def served_page(device: Host, release: str) -> tuple[str, str]:
+    """Return status and text of what a release's llama-server answers to a browser."""
     script = (
-        f"{ROOT}/current/bin/llama-server --model {ROOT}/current/selftest.gguf --host 127.0.0.1 --port 18080 "
+        f"{release}/bin/llama-server --model {release}/selftest.gguf --host 127.0.0.1 --port 18080 "
         ">/dev/null 2>&1 & server=$!; "
         "curl --silent --retry 50 --retry-all-errors --retry-delay 1 --fail -o /dev/null "
         "http://127.0.0.1:18080/health; "
-        "curl --silent --compressed -o /dev/null -w '%{http_code}' http://127.0.0.1:18080/; kill $server"
+        "curl --silent --compressed -w '%{http_code}' http://127.0.0.1:18080/; kill $server"
     )
-    assert device.run(script).stdout == status
+    answer = device.run(script).stdout
+    return answer[-3:], answer[:-3]
+
+
+@pytest.mark.parametrize(
+    ("name", "ui", "status", "holds"),
+    [
+        ("pi-01", "npm", "200", "<script"),
+        ("pi-02", "none", "404", ""),
+        ("pi-02", "prebuilt", "200", "<title>prebuilt</title>"),
+    ],
+)
+def test_web_page_is_the_one_that_was_built_in(name: str, ui: str, status: str, holds: str) -> None:
+    device = host(name)
+    described = device.check_output(f'grep --files-with-matches \'"ui": "{ui}"\' {ROOT}/releases/*/release.json')
+    found, page = served_page(device, os.path.dirname(described))
+    assert found == status
+    assert holds in page
 
 
 def test_devices_have_no_compiler_unless_they_build() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import urllib.error
@@ -11,22 +10,20 @@ import urllib.request
 from typing import Any
 
 import pytest
-import testinfra
+from devices import ADDRESSES, connect, managed
 
 HOST = "pi-01"
-INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
 PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
 
 
 @pytest.fixture(scope="module")
 def host() -> Any:
-    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
-    return testinfra.get_host(f"ansible://{HOST}?ansible_inventory={INVENTORY}&force_ansible=True")
+    return connect(HOST)
 
 
 @pytest.fixture(scope="module")
-def variables(host: Any) -> dict[str, Any]:
-    found: dict[str, Any] = host.ansible.get_variables()
+def variables() -> dict[str, Any]:
+    found: dict[str, Any] = managed(HOST).ansible.get_variables()
     return found
 
 
@@ -42,9 +39,8 @@ def unit(service: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def url(host: Any, service: dict[str, Any]) -> str:
-    address = host.ansible("debug", "var=ansible_host")["ansible_host"]
-    return f"http://{address}:{service['port']}"
+def url(service: dict[str, Any]) -> str:
+    return f"http://{ADDRESSES[HOST]}:{service['port']}"
 
 
 @pytest.fixture(scope="module")

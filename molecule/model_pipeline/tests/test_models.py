@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import testinfra
+from devices import connect as host
+from devices import managed
 from testinfra.host import Host
 
 MODELS = "/var/lib/edge-slm/models"
@@ -24,12 +24,6 @@ QUANTISATIONS = [
 ]
 #: A completion that even the smallest types get right on a 135M model.
 CANARY = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
-
-
-def host(name: str) -> Host:
-    inventory = os.environ["EDGE_SLM_TEST_INVENTORY"]
-    # Ansible itself connects: testinfra does not template variables such as ansible_ssh_common_args.
-    return testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}&force_ansible=True")
 
 
 def manifest(device: Host, model: str) -> dict[str, Any]:
@@ -97,7 +91,7 @@ def converted() -> Iterator[tuple[Host, str]]:
 def test_quantisations_of_the_book_answer(converted: tuple[Host, str], quantisation: str) -> None:
     """Each on the real weights: made, about as large as announced, and the canary is answered."""
     device, source = converted
-    made = device.ansible(
+    made = managed("builder-01").ansible(
         "edge_slm.fleet.quantised_file",
         json.dumps(
             {

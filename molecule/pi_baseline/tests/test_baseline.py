@@ -8,15 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import testinfra
+from devices import INVENTORY, connect
 
-INVENTORY = os.environ["EDGE_SLM_TEST_INVENTORY"]
 OPEN, CLOSED = 8080, 9100
-
-
-def connect(name: str) -> Any:
-    # Only Ansible itself resolves the templates in the inventory.
-    return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
 
 
 @pytest.fixture(scope="module")

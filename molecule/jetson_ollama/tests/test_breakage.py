@@ -1,0 +1,161 @@
+"""What can break on a model's way to a Jetson, with a real Ollama and a real registry: a plain run heals each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from conftest import HOST, converge, digests, play, playing, wait_for_answer
+from devices import connect
+
+BLOBS = "/var/lib/docker-registry/docker/registry/v2/blobs/sha256"
+BAD_LINE = "/etc/nginx/registry-stand-in.d/bad-line.conf"
+MODELS = "/var/lib/ollama"
+#: Of each connection, in bytes a second; Ollama uses two for a model of this size.
+SLOW = 2_000_000
+
+
+@pytest.fixture(scope="module")
+def builder() -> Any:
+    return connect("builder-01")
+
+
+@pytest.fixture(autouse=True)
+def without_the_model(host: Any) -> None:
+    """Each test begins with a server that has to pull."""
+    host.check_output("ollama rm phi3:mini small")
+
+
+def weights(builder: Any) -> tuple[str, int]:
+    """Return digest and size of the largest file that the registry has for a model."""
+    manifest = json.loads(
+        builder.check_output(
+            "curl --fail --silent --cacert /etc/edge-slm-registry/ca.pem "
+            "--header 'Accept: application/vnd.docker.distribution.manifest.v2+json' "
+            "https://registry:5000/v2/library/phi3/manifests/mini"
+        )
+    )
+    largest = max(manifest["layers"], key=lambda layer: int(layer["size"]))
+    return largest["digest"].removeprefix("sha256:"), largest["size"]
+
+
+@contextmanager
+def slow_line(builder: Any) -> Iterator[None]:
+    """Let files of the registry come slowly."""
+    builder.check_output(f"mkdir -p {os.path.dirname(BAD_LINE)}")
+    builder.check_output(f"echo 'limit_rate {SLOW};' > {BAD_LINE}")
+    builder.check_output("systemctl reload nginx")
+    try:
+        yield
+    finally:
+        builder.check_output(f"rm {BAD_LINE}")
+        # A reload would leave slow answers to end slowly.
+        builder.check_output("systemctl restart nginx")
+
+
+def arrived(host: Any, models: str) -> int:
+    """Return how many bytes of a file that is being pulled are on the disk."""
+    found = host.run(f"stat --format '%b' {models}/models/blobs/*-partial")
+    return sum(int(blocks) * 512 for blocks in found.stdout.split())
+
+
+def wait_until(run: subprocess.Popen[str], holds: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for something that a running play brings about."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.2)
+
+
+def test_a_model_that_the_registry_does_not_have(host: Any) -> None:
+    refused = play(
+        "converge",
+        jetson_ollama_models=[{"name": "nobodys:model", "digest": "sha256:" + "0" * 64, "registry": "registry:5000"}],
+    )
+    assert refused.returncode != 0
+    assert "registry:5000/library/nobodys/manifests/model" in refused.stdout
+    assert "it is not there" in refused.stdout
+    wait_for_answer(host, 1)
+
+
+def test_an_image_that_the_registry_does_not_have(host: Any) -> None:
+    before = json.loads(host.check_output("docker inspect ollama"))[0]["Image"]
+    refused = play("converge", jetson_ollama_image="registry:5000/ollama/ollama@sha256:" + "0" * 64)
+    assert refused.returncode != 0
+    assert "registry:5000/ollama/ollama@sha256:000" in refused.stdout
+    assert json.loads(host.check_output("docker inspect ollama"))[0]["Image"] == before
+    wait_for_answer(host, 1)
+
+
+def test_a_registry_that_is_away(host: Any, builder: Any) -> None:
+    builder.check_output("systemctl stop nginx")
+    try:
+        refused = play("converge")
+    finally:
+        builder.check_output("systemctl start nginx")
+    assert refused.returncode != 0
+    assert "registry:5000" in refused.stdout
+    assert "refused" in refused.stdout
+    wait_for_answer(host, 1)
+    converge()
+    assert "phi3:mini" in digests(host)
+
+
+def test_bytes_that_are_not_those_of_the_manifest(host: Any, builder: Any) -> None:
+    """Ollama tells so inside of an answer that began with 200."""
+    digest, _size = weights(builder)
+    file = f"{BLOBS}/{digest[:2]}/{digest}/data"
+    builder.check_output(f"cp --preserve {file} /var/tmp/kept")
+    try:
+        builder.check_output(f"printf edge | dd of={file} bs=1 seek=1000000 conv=notrunc status=none")
+        refused = play("converge")
+    finally:
+        builder.check_output(f"mv /var/tmp/kept {file}")
+    assert refused.returncode != 0
+    assert "what came is not what the manifest names" in refused.stdout
+    assert "phi3:mini" not in digests(host)
+    converge()
+    assert "phi3:mini" in digests(host)
+
+
+def test_power_lost_in_the_pull(host: Any, builder: Any) -> None:
+    _digest, size = weights(builder)
+    enough = size // 3
+    with slow_line(builder), playing() as run:
+        wait_until(run, lambda: arrived(host, MODELS) > enough)
+        subprocess.run(["docker", "restart", "--time", "0", f"edge-slm-test-{HOST}"], check=True, capture_output=True)
+    builder.check_output("truncate --size 0 /var/log/nginx/access.log")
+    converge()
+    assert "phi3:mini" in digests(host)
+    # What had come before was not fetched again.
+    served = builder.check_output("awk '/blobs.sha256/ { bytes += $10 } END { print bytes }' /var/log/nginx/access.log")
+    assert 0 < int(served) < size - enough // 2
+    assert "changed=0" in converge()
+
+
+def test_a_disk_that_fills_in_the_pull(host: Any, builder: Any) -> None:
+    _digest, size = weights(builder)
+    small = "/mnt/small"
+    host.check_output(f"mkdir -p {small}")
+    host.check_output(f"mount -t tmpfs -o size={size * 3 // 2} tmpfs {small}")
+    try:
+        with slow_line(builder), playing(jetson_ollama_models_dir=small) as run:
+            wait_until(run, lambda: arrived(host, small) > 1_000_000)
+            assert "No space left" in host.run(f"dd if=/dev/zero of={small}/full bs=1M").stderr
+            said = run.communicate()[0]
+        assert run.returncode != 0
+        assert "the disk is full" in said
+        assert f"{small} has 0 MiB free" in said
+        host.check_output(f"rm {small}/full")
+        converge(jetson_ollama_models_dir=small)
+        assert "phi3:mini" in digests(host)
+    finally:
+        converge()
+        host.check_output(f"umount {small}")

@@ -1,0 +1,39 @@
+"""The devices of the test fleet, to run commands on as root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import testinfra
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+INVENTORY = ROOT / "molecule/inventory/hosts.yml"
+FLEET = ROOT / ".cache/fleet"
+
+#: Loopback address of each container.
+ADDRESSES: dict[str, str] = {
+    name: variables["fleet_address"]
+    for group in yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))["all"]["children"].values()
+    for name, variables in group["hosts"].items()
+}
+
+
+def connect(name: str) -> Any:
+    """Return a device, reached by SSH as Ansible reaches it, but without a start of Ansible for every command."""
+    options = [
+        *("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={FLEET}/known_hosts-edge-slm-test"),
+        *("ControlMaster=auto", "ControlPersist=60s", "ControlPath=~/.ansible/cp/test-%C", "LogLevel=ERROR"),
+    ]
+    return testinfra.get_host(
+        f"ssh://pi@{ADDRESSES[name]}",
+        sudo=True,
+        ssh_identity_file=str(FLEET / "id_ed25519"),
+        ssh_extra_args=" ".join(f"-o {option}" for option in options),
+    )
+
+
+def managed(name: str) -> Any:
+    """Return a device whose attribute `ansible` runs modules and tells variables; slower."""
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
