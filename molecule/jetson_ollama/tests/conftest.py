@@ -18,6 +18,8 @@ from devices import INVENTORY, ROOT, connect
 
 SCENARIO = Path(__file__).resolve().parents[1]
 HOST = "jetson-01"
+#: The version that the tests upgrade to.
+NEW = "0.17.4"
 URL = "http://127.0.0.1:11435"
 
 

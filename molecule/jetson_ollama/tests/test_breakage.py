@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from conftest import HOST, converge, digests, play, playing, wait_for_answer
-from devices import connect
+from conftest import HOST, NEW, converge, digests, play, playing, wait_for_answer
+from devices import FLEET, connect, managed
 
 BLOBS = "/var/lib/docker-registry/docker/registry/v2/blobs/sha256"
-BAD_LINE = "/etc/nginx/registry-stand-in.d/bad-line.conf"
+SETTINGS = "/etc/nginx/registry-stand-in.d"
 MODELS = "/var/lib/ollama"
 #: Of each connection, in bytes a second; Ollama uses two for a model of this size.
 SLOW = 2_000_000
@@ -29,7 +28,7 @@ def builder() -> Any:
 @pytest.fixture(autouse=True)
 def without_the_model(host: Any) -> None:
     """Each test begins with a server that has to pull."""
-    host.check_output("ollama rm phi3:mini small")
+    host.run("ollama rm phi3:mini small")
 
 
 def weights(builder: Any) -> tuple[str, int]:
@@ -46,17 +45,23 @@ def weights(builder: Any) -> tuple[str, int]:
 
 
 @contextmanager
-def slow_line(builder: Any) -> Iterator[None]:
-    """Let files of the registry come slowly."""
-    builder.check_output(f"mkdir -p {os.path.dirname(BAD_LINE)}")
-    builder.check_output(f"echo 'limit_rate {SLOW};' > {BAD_LINE}")
+def registry_with(builder: Any, where: str, settings: str) -> Iterator[None]:
+    """Let the registry's nginx have further settings for `registry` (manifests) or `blobs` for a while."""
+    file = f"{SETTINGS}/{where}.conf"
+    builder.check_output(f"mkdir -p {SETTINGS}")
+    builder.check_output(f"echo '{settings}' > {file}")
     builder.check_output("systemctl reload nginx")
     try:
         yield
     finally:
-        builder.check_output(f"rm {BAD_LINE}")
+        builder.check_output(f"rm {file}")
         # A reload would leave slow answers to end slowly.
         builder.check_output("systemctl restart nginx")
+
+
+def slow_line(builder: Any) -> AbstractContextManager[None]:
+    """Let files of the registry come slowly."""
+    return registry_with(builder, "blobs", f"limit_rate {SLOW};")
 
 
 def arrived(host: Any, models: str) -> int:
@@ -92,6 +97,28 @@ def test_an_image_that_the_registry_does_not_have(host: Any) -> None:
     assert "registry:5000/ollama/ollama@sha256:000" in refused.stdout
     assert json.loads(host.check_output("docker inspect ollama"))[0]["Image"] == before
     wait_for_answer(host, 1)
+
+
+def test_an_image_of_a_private_registry(host: Any, builder: Any) -> None:
+    image = json.loads((FLEET.parent / "ollama-edge-slm-test.json").read_text())["image"][NEW]
+    receipt = "/run/test-receipt.json"
+
+    def pull(**changes: str) -> Any:
+        arguments = {"image": image, "receipt": receipt, **changes}
+        return managed(HOST).ansible("edge_slm.fleet.pulled_image", json.dumps(arguments), check=False)
+
+    password = "only-for-this-test-0001"
+    builder.check_output(f"printf 'fleet:%s\n' $(openssl passwd -apr1 {password}) > {SETTINGS}.htpasswd")
+    login = f'auth_basic "registry"; auth_basic_user_file {SETTINGS}.htpasswd;'
+    with registry_with(builder, "registry", login):
+        without = pull()
+        wrong = pull(username="fleet", password="not-the-password")
+        right = pull(username="fleet", password=password)
+    pull(state="absent")
+    assert "login" in without["msg"]
+    assert "login" in wrong["msg"]
+    assert right["changed"]
+    assert not host.file("/root/.docker/config.json").exists
 
 
 def test_a_registry_that_is_away(host: Any, builder: Any) -> None:

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import URL, converge, digests, play, playing, wait_for_answer
-
-NEW = "0.17.4"
+from conftest import NEW, URL, converge, digests, play, playing, wait_for_answer
 
 
 def inspect(host: Any) -> dict[str, Any]:
