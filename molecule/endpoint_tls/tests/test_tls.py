@@ -29,8 +29,8 @@ def serial(host: Any) -> str:
 
 
 def text(path: str) -> str:
-    """Return a file of the controller as testinfra returns those of devices."""
-    return (FLEET / path).read_text().rstrip()
+    """Return a file of the controller."""
+    return (FLEET / path).read_text()
 
 
 def fingerprint(host: Any) -> str:
