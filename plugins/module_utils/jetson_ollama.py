@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils import jetson_matrix, ollama_models
 from ansible_collections.edge_slm.fleet.plugins.module_utils.baseline import as_bool
 from ansible_collections.edge_slm.fleet.plugins.module_utils.canonical import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DISK_RESERVE
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_docker import Wanted
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_registry import Image, parse_image
 
@@ -354,13 +355,14 @@ def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, refusals: R
     """Refuse models that do not fit the disk, with the numbers."""
     missing = [(size.name, -(-size.weights // MIB)) for size in sizes if not size.held and size.weights]
     total = sum(weights for _, weights in missing)
-    if total + 64 <= free_mib or not missing:
+    reserve = DISK_RESERVE // MIB
+    if total + reserve <= free_mib or not missing:
         return
     refusals.add(
         "models_dir",
         f"{inputs.models_dir} has {free_mib} MiB free, and {total} MiB are to come "
-        f"({', '.join(f'{name} {weights}' for name, weights in missing)}): make room, or give a directory on a "
-        "larger disk.",
+        f"({', '.join(f'{name} {weights}' for name, weights in missing)}) beside {reserve} MiB that stay free: "
+        "make room, or give a directory on a larger disk.",
     )
 
 

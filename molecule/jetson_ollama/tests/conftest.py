@@ -41,6 +41,13 @@ def play(name: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(name, **variables), capture_output=True, text=True, env=environment(), check=False)
 
 
+def refused(name: str, **variables: Any) -> str:
+    """Run a playbook that must fail; return what it says, without the line breaks that YAML puts into messages."""
+    done = play(name, **variables)
+    assert done.returncode != 0, done.stdout
+    return " ".join((done.stdout + done.stderr).split())
+
+
 def converge(**variables: Any) -> str:
     done = play("converge", **variables)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import NEW, URL, converge, digests, play, playing, wait_for_answer
+from conftest import NEW, URL, converge, digests, play, playing, refused, wait_for_answer
 
 
 def inspect(host: Any) -> dict[str, Any]:
@@ -109,22 +109,20 @@ R35 = (
 )
 def test_a_device_that_cannot_serve_is_refused(host: Any, path: str, text: str, says: str) -> None:
     with changed_file(host, path, text):
-        refused = play("validate")
-    assert refused.returncode != 0
-    assert says in refused.stdout + refused.stderr
+        assert says in refused("validate")
 
 
 def test_without_the_nvidia_runtime_it_is_refused(host: Any) -> None:
     host.check_output("mv /usr/bin/nvidia-container-runtime /root/")
     try:
-        refused = play("validate")
+        said = refused("validate")
     finally:
         host.check_output("mv /root/nvidia-container-runtime /usr/bin/")
-    assert "NVIDIA's container runtime (nvidia-container-runtime) is not there" in refused.stdout + refused.stderr
+    assert "NVIDIA's container runtime (nvidia-container-runtime) is not there" in said
 
 
 def test_all_wrong_inputs_are_refused_at_once() -> None:
-    refused = play(
+    said = refused(
         "validate",
         jetson_ollama_image="ollama/ollama:latest",
         jetson_ollama_port=22222,
@@ -132,8 +130,6 @@ def test_all_wrong_inputs_are_refused_at_once() -> None:
         jetson_ollama_keep_alive="soon",
         jetson_ollama_models=[{"name": "phi3:mini"}],
     )
-    said = refused.stdout + refused.stderr
-    assert refused.returncode != 0
     for part in (
         "jetson_ollama_image: 'ollama/ollama:latest' has no digest",
         "jetson_ollama_port: 22222 is the port of llama-server, too",
@@ -144,14 +140,14 @@ def test_all_wrong_inputs_are_refused_at_once() -> None:
 
 
 def test_a_port_that_is_taken_is_refused_with_the_taker(host: Any) -> None:
-    refused = play("validate", jetson_ollama_port=11435, jetson_ollama_image=inspect(host)["Config"]["Image"])
-    assert refused.returncode == 0, "its own port is not taken"
+    own = play("validate", jetson_ollama_port=11435, jetson_ollama_image=inspect(host)["Config"]["Image"])
+    assert own.returncode == 0, "its own port is not taken"
     host.check_output("systemd-run --unit=taker python3 -m http.server 11499")
     try:
-        refused = play("validate", jetson_ollama_port=11499)
+        said = refused("validate", jetson_ollama_port=11499)
     finally:
         host.check_output("systemctl stop taker")
-    assert "jetson_ollama_port: 11499 is taken on this device by python3 (process" in refused.stdout + refused.stderr
+    assert "jetson_ollama_port: 11499 is taken on this device by python3 (process" in said
 
 
 def test_a_container_of_that_name_that_is_not_ours_is_left_alone(host: Any) -> None:
@@ -159,8 +155,7 @@ def test_a_container_of_that_name_that_is_not_ours_is_left_alone(host: Any) -> N
     host.check_output("docker rename ollama ours")
     try:
         host.check_output(f"docker create --name ollama {image}")
-        refused = play("converge")
-        assert "There is a container named ollama that this role did not make" in refused.stdout + refused.stderr
+        assert "There is a container named ollama that this role did not make" in refused("converge")
         assert host.run("docker rm ollama").rc == 0, "it is gone"
     finally:
         host.run("docker rm -f ollama")
@@ -235,9 +230,9 @@ def test_dockers_data_moves_only_when_nobody_else_needs_it(host: Any) -> None:
     wanted = "/mnt/nvme/docker" if docker_root(host) != "/mnt/nvme/docker" else "/mnt/nvme/docker-2"
     host.check_output(f"docker run --detach --name somebodys --network host --entrypoint sleep {image} 600")
     try:
-        refused = play("validate", jetson_ollama_docker_data_root=wanted)
-        assert "while containers run that are not this role's: " in refused.stdout + refused.stderr
-        assert "`docker stop somebodys`" in refused.stdout + refused.stderr
+        said = refused("validate", jetson_ollama_docker_data_root=wanted)
+        assert "while containers run that are not this role's: " in said
+        assert "`docker stop somebodys`" in said
     finally:
         host.check_output("docker rm --force somebodys")
     converge(ollama_version=NEW, jetson_ollama_docker_data_root=wanted)
