@@ -99,6 +99,7 @@ def test_an_image_that_the_registry_does_not_have(host: Any) -> None:
 def test_an_image_of_a_private_registry(host: Any, builder: Any) -> None:
     image = json.loads((FLEET.parent / "ollama-edge-slm-test.json").read_text())["image"][NEW]
     receipt = "/run/test-receipt.json"
+    host.run(f"docker image rm {image}")
 
     def pull(**changes: str) -> Any:
         arguments = {"image": image, "receipt": receipt, **changes}
@@ -170,7 +171,7 @@ def test_a_disk_that_fills_in_the_pull(host: Any, builder: Any) -> None:
             said = " ".join(run.communicate()[0].split())
         assert run.returncode != 0
         assert "the disk is full" in said
-        assert f"{small} has 0 MiB free" in said
+        assert f"{small}/models has 0.0 MiB free" in said
         host.check_output(f"rm {small}/full")
         converge(jetson_ollama_models_dir=small)
         assert "phi3:mini" in digests(host)
