@@ -16,15 +16,8 @@ description:
     still to be done. A host that is as wanted costs this one task.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.baseline_plan]
 options:
-  inputs:
-    description: The role's inputs by their names without C(host_baseline_).
-    type: dict
-    required: true
-  device:
-    description: What M(edge_slm.fleet.device_facts) said.
-    type: dict
-    required: true
   ca_contents:
     description: Contents of the certificate files, in the order of their paths.
     type: list
@@ -34,13 +27,6 @@ options:
     description: A login by key was tried in this run and failed, so password login may stay on.
     type: bool
     default: false
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -15,22 +15,7 @@ description:
   - Reads the board in one round trip and returns what is still to be done.
 author:
   - edge_slm.fleet contributors (@edge-slm)
-options:
-  inputs:
-    description: The role's inputs by their names without C(jetson_baseline_).
-    type: dict
-    required: true
-  device:
-    description: What M(edge_slm.fleet.device_facts) said.
-    type: dict
-    required: true
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
+extends_documentation_fragment: [edge_slm.fleet.baseline_plan]
 """
 
 EXAMPLES = r"""
