@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -77,6 +77,17 @@ def wait_until(run: subprocess.Popen[str], holds: Callable[[], bool], seconds: f
         assert run.poll() is None, run.communicate()[0]
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.2)
+
+
+def wait_for_boot(host: Any, seconds: float = 60) -> None:
+    """Wait until a device that lost its power has booted again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(RuntimeError):  # what testinfra makes of an sshd that does not answer
+            host.run("systemctl is-system-running --wait")
+            return
+        assert time.monotonic() < deadline, "it does not boot"
+        time.sleep(0.5)
 
 
 def test_a_model_that_the_registry_does_not_have(host: Any) -> None:
@@ -153,6 +164,7 @@ def test_power_lost_in_the_pull(host: Any, builder: Any) -> None:
     with slow_line(builder), playing() as run:
         wait_until(run, lambda: arrived(host, MODELS) > size // 3)
         subprocess.run(["docker", "restart", "--time", "0", f"edge-slm-test-{HOST}"], check=True, capture_output=True)
+    wait_for_boot(host)
     converge()
     assert "phi3:mini" in digests(host)
     assert host.file(f"{MODELS}/models/blobs/sha256-{digest}").sha256sum == digest
