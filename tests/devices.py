@@ -12,10 +12,13 @@ ROOT = Path(__file__).resolve().parents[1]
 INVENTORY = ROOT / "molecule/inventory/hosts.yml"
 FLEET = ROOT / ".cache/fleet"
 
+_ALL = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))["all"]
+#: The containers' network, which their names begin with.
+NETWORK: str = _ALL["vars"]["fleet_network"]
 #: Loopback address of each container.
 ADDRESSES: dict[str, str] = {
     name: variables["fleet_address"]
-    for group in yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))["all"]["children"].values()
+    for group in _ALL["children"].values()
     for name, variables in group["hosts"].items()
 }
 
@@ -23,7 +26,7 @@ ADDRESSES: dict[str, str] = {
 def connect(name: str) -> Any:
     """Return a device, reached by SSH as Ansible reaches it, but without a start of Ansible for every command."""
     options = [
-        *("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={FLEET}/known_hosts-edge-slm-test"),
+        *("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={FLEET}/known_hosts-{NETWORK}"),
         *("ControlMaster=auto", "ControlPersist=60s", "ControlPath=~/.ansible/cp/test-%C", "LogLevel=ERROR"),
     ]
     return testinfra.get_host(

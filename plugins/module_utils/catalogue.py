@@ -218,7 +218,7 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
             continue
         before = len(complaints.lines)
         model = None if from_registry(entry) else _model(place, entry, complaints)
-        name = str(entry.get("name", "")) if model is None else model.name
+        name = str(entry.get("name", ""))
         if name in seen:
             complaints.add(f"{place}.name", f"{name} is taken by {variable}[{seen[name]}] already")
         seen.setdefault(name, number)

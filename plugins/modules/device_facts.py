@@ -15,14 +15,8 @@ description:
   - One round trip, no packages needed beyond Python, nothing is changed.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options: {}
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

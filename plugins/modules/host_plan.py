@@ -16,7 +16,7 @@ description:
     still to be done. A host that is as wanted costs this one task.
 author:
   - edge_slm.fleet contributors (@edge-slm)
-extends_documentation_fragment: [edge_slm.fleet.baseline_plan]
+extends_documentation_fragment: [edge_slm.fleet.role_plan, edge_slm.fleet.reads_only]
 options:
   ca_contents:
     description: Contents of the certificate files, in the order of their paths.

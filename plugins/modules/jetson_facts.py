@@ -16,19 +16,13 @@ description:
   - Works on hosts that are no Jetson; C(supported) is then false and C(refusal) says why.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   paths:
     description: Where free disk space is wanted to be known beside Docker's data root.
     type: list
     elements: path
     default: []
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -17,31 +17,17 @@ description:
   - Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.role_plan, edge_slm.fleet.reads_only]
 options:
   state:
     description: With V(absent) no input is checked, and what the role left is returned.
     type: str
     choices: [present, absent]
     default: present
-  inputs:
-    description: The role's inputs by their names without C(jetson_ollama_).
-    type: dict
-    required: true
-  device:
-    description: What M(edge_slm.fleet.device_facts) said.
-    type: dict
-    required: true
   jetson:
     description: What M(edge_slm.fleet.jetson_facts) said.
     type: dict
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,7 @@ description:
   - Compares the entries with what is on the host and returns the steps that are left. Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   models:
     description: The role's C(model_pipeline_models).
@@ -44,13 +45,6 @@ options:
     description: Path of llama-quantize.
     type: path
     default: /opt/edge-slm/llama.cpp/current/bin/llama-quantize
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

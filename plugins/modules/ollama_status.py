@@ -15,6 +15,7 @@ description:
   - The rows have the keys of M(edge_slm.fleet.service_status), so that one table shows both engines.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   url:
     description: The server.
@@ -41,13 +42,6 @@ options:
     description: How long one measurement may take, in seconds; loading the model is a part of it.
     type: int
     default: 120
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -15,7 +15,7 @@ description:
   - Reads the board in one round trip and returns what is still to be done.
 author:
   - edge_slm.fleet contributors (@edge-slm)
-extends_documentation_fragment: [edge_slm.fleet.baseline_plan]
+extends_documentation_fragment: [edge_slm.fleet.role_plan, edge_slm.fleet.reads_only]
 """
 
 EXAMPLES = r"""

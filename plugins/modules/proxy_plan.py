@@ -16,7 +16,7 @@ description:
   - Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
-extends_documentation_fragment: [edge_slm.fleet.api_keys]
+extends_documentation_fragment: [edge_slm.fleet.api_keys, edge_slm.fleet.reads_only]
 options:
   state:
     description: With V(absent) nothing is checked.
@@ -31,13 +31,6 @@ options:
     description: Text of the systemd unit, with C(@digest@) where its mark belongs.
     type: str
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -14,6 +14,7 @@ description:
   - Reads the manifests of models and the descriptors of releases on the builder.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   models_path:
     description: Where published models are.
@@ -23,13 +24,6 @@ options:
     description: Where the tarballs of releases are.
     type: path
     default: /var/lib/edge-slm/artifacts/releases
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,7 @@ description:
   - Looks whether that release is on the host. Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   source:
     description: The role's C(llama_cpp_source).
@@ -52,13 +53,6 @@ options:
     description: Where releases lie.
     type: path
     default: /opt/edge-slm/llama.cpp
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

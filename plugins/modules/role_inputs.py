@@ -16,18 +16,12 @@ description:
   - Runs on the controller; makes no connection.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   role:
     description: A role of this collection, by its short name.
     type: str
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

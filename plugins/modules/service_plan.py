@@ -17,7 +17,7 @@ description:
   - Changes nothing.
 author:
   - edge_slm.fleet contributors (@edge-slm)
-extends_documentation_fragment: [edge_slm.fleet.api_keys]
+extends_documentation_fragment: [edge_slm.fleet.api_keys, edge_slm.fleet.reads_only]
 options:
   state:
     description: With V(absent) nothing is checked and every instance on the device is returned as stale.
@@ -84,13 +84,6 @@ options:
     description: User that the services run as, who must be able to read both.
     type: str
     default: edge-slm
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

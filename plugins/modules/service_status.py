@@ -15,6 +15,7 @@ description:
   - Asks each healthy one for a short completion to measure its speed.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   config_dir:
     description: Where the services' configuration lies.
@@ -24,13 +25,6 @@ options:
     description: How long the measured completion may take, in seconds.
     type: int
     default: 120
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

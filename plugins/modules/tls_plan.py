@@ -16,6 +16,7 @@ description:
   - Files on the controller may be encrypted by ansible-vault.
 author:
   - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   mode:
     description: Where the certificate comes from.
@@ -54,13 +55,6 @@ options:
     description: Where certificate and key lie on the device.
     type: path
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
 
 EXAMPLES = r"""

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from conftest import HOST, NEW, converge, digests, playing, refused, wait_for_answer
-from devices import FLEET, connect, managed
+from devices import FLEET, NETWORK, connect, managed
 
 BLOBS = "/var/lib/docker-registry/docker/registry/v2/blobs/sha256"
 SETTINGS = "/etc/nginx/registry-stand-in.d"
 MODELS = "/var/lib/ollama"
-#: Of each connection, in bytes a second; Ollama uses two for a model of this size.
+#: In bytes a second; Ollama fetches a model of this size by one connection.
 SLOW = 2_000_000
 
 
@@ -108,7 +108,7 @@ def test_an_image_that_the_registry_does_not_have(host: Any) -> None:
 
 
 def test_an_image_of_a_private_registry(host: Any, builder: Any) -> None:
-    image = json.loads((FLEET.parent / "ollama-edge-slm-test.json").read_text())["image"][NEW]
+    image = json.loads((FLEET.parent / f"ollama-{NETWORK}.json").read_text())["image"][NEW]
     receipt = "/run/test-receipt.json"
     host.run(f"docker image rm {image}")
 
@@ -163,7 +163,7 @@ def test_power_lost_in_the_pull(host: Any, builder: Any) -> None:
     digest, size = weights(builder)
     with slow_line(builder), playing() as run:
         wait_until(run, lambda: arrived(host, MODELS) > size // 3)
-        subprocess.run(["docker", "restart", "--time", "0", f"edge-slm-test-{HOST}"], check=True, capture_output=True)
+        subprocess.run(["docker", "restart", "--time", "0", f"{NETWORK}-{HOST}"], check=True, capture_output=True)
     wait_for_boot(host)
     converge()
     assert "phi3:mini" in digests(host)

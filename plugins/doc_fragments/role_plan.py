@@ -1,12 +1,12 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the modules that plan for a baseline role document alike."""
+"""What modules document about a role's inputs and the device that they are for."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options and attributes of host_plan, pi_plan and jetson_board_plan."""
+    """Options shared by the modules that plan for a role."""
 
     DOCUMENTATION = r"""
 options:
@@ -18,11 +18,4 @@ options:
     description: What M(edge_slm.fleet.device_facts) said.
     type: dict
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Nothing changes.
 """
