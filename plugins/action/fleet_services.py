@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import (
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     DEFAULT_ENGINES,
     FleetError,
     files_on_device,

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.edge_slm.fleet.plugins.module_utils.role_inputs import misspelt_inputs
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.role_inputs import misspelt_inputs
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -48,7 +48,7 @@ summary:
 import glob
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.board_health import describe
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.board_health import describe
 
 
 def output(module: AnsibleModule, name: str, argument: str) -> str:

@@ -83,9 +83,9 @@ size:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.deriving import Derivation, derive, derived
-from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DurableError
-from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import Derivation, derive, derived
 
 
 def main() -> None:

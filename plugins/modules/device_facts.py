@@ -60,7 +60,7 @@ ansible_facts:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.device import PROBED_PATHS, describe
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
 
 
 def read_existing(paths: tuple[str, ...]) -> dict[str, str]:

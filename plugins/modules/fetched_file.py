@@ -81,14 +81,14 @@ size:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import DurableError, sha256_digest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fetching import (
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError, sha256_digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import (
     Fetch,
     fetch,
     is_present,
     url_problem,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
 
 
 def main() -> None:

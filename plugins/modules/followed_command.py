@@ -71,10 +71,10 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.deriving import run_program, tail
-from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import followed
-from ansible_collections.edge_slm.fleet.plugins.module_utils.progress import Progress
-from ansible_collections.edge_slm.fleet.plugins.module_utils.watched import last_count
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import last_count
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import run_program, tail
 
 
 def main() -> None:

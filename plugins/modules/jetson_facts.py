@@ -67,14 +67,14 @@ ansible_facts:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils import jetson_host
-from ansible_collections.edge_slm.fleet.plugins.module_utils.baseline_probe import (
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import existing_parent
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
     find_command,
     output_of,
     read_text,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.durable import existing_parent
-from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson_engine import Engine
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts as jetson_host
 
 
 def free_mib(path: str) -> int:

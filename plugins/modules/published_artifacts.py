@@ -52,7 +52,7 @@ releases:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.publishing import intact, published, releases
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import intact, published, releases
 
 
 def main() -> None:

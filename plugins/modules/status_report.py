@@ -11,8 +11,8 @@ module: status_report
 short_description: Write what the devices told of themselves as a table and as files
 version_added: 0.1.0
 description:
-  - Runs on the controller. Takes what M(edge_slm.fleet.service_status), M(edge_slm.fleet.ollama_status) and
-    M(edge_slm.fleet.board_health) returned on all devices.
+  - Runs on the controller. Takes what M(edge_slm.fleet.llama_service_status),
+    M(edge_slm.fleet.jetson_ollama_status) and M(edge_slm.fleet.board_health) returned on all devices.
   - Devices that could not be reached become rows, not failures.
   - Never reports a change. The files are its output.
 author:
@@ -64,7 +64,7 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.status import host_report, render_table
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import host_report, render_table
 
 
 def main() -> None:

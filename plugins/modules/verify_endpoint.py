@@ -111,9 +111,13 @@ import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.edge_slm.fleet.plugins.module_utils import serving
-from ansible_collections.edge_slm.fleet.plugins.module_utils.client_checks import HEALTH_PATHS, Endpoint, check_endpoint
-from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import client_context
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.client_checks import (
+    HEALTH_PATHS,
+    Endpoint,
+    check_endpoint,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import client_context
 
 try:
     import openai  # noqa: F401 (client_checks imports it again where it is used)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Follow a long module's work on a device and show how far it is: the controller's side of module_utils/followed.py.
+"""Follow a long module's work on a device and show how far it is: the controller's side of jobs/followed.py.
 
 The module is called as any other, with a word in its environment that asks for the work to be followed. What takes
 less than some seconds comes back as always. For longer work this asks the device, with one small command at a time
@@ -26,7 +26,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
-from ansible_collections.edge_slm.fleet.plugins.module_utils.followed import MARKER, VARIABLE
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import MARKER, VARIABLE
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.progress_lines import (
     UNSEEN,
     Follower,

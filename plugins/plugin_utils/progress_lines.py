@@ -70,7 +70,7 @@ class Follower:
         """Return the line for one look.
 
         Args:
-            told: What module_utils/progress.py has written; empty where it has not yet, or does not.
+            told: What module_utils/jobs/progress.py has written; empty where it has not yet, or does not.
             elapsed: Seconds that this run has been waiting.
             busy: The work is one that an earlier run has started.
         """

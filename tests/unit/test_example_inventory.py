@@ -12,15 +12,15 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
-from ansible_collections.edge_slm.fleet.plugins.module_utils.catalogue import parse_catalogue
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import plan_device
-from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama_models import parse_models
-from ansible_collections.edge_slm.fleet.plugins.module_utils.role_inputs import misspelt_inputs
-from ansible_collections.edge_slm.fleet.plugins.module_utils.serving import (
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import parse_catalogue
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import plan_device
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import (
     Problems,
     parse_instances,
     parse_keys,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import parse_models
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.role_inputs import misspelt_inputs
 
 TOP = Path(__file__).resolve().parents[2]
 WORD = re.compile(r"\bedge_slm_\w+")

@@ -114,7 +114,7 @@ def test_an_image_of_a_private_registry(host: Any, builder: Any) -> None:
 
     def pull(**changes: str) -> Any:
         arguments = {"image": image, "receipt": receipt, **changes}
-        return managed(HOST).ansible("edge_slm.fleet.pulled_image", json.dumps(arguments), check=False)
+        return managed(HOST).ansible("edge_slm.fleet.jetson_ollama_image", json.dumps(arguments), check=False)
 
     password = "only-for-this-test-0001"
     builder.check_output(f"printf 'fleet:%s\n' $(openssl passwd -apr1 {password}) > {SETTINGS}.htpasswd")

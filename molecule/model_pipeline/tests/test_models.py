@@ -92,7 +92,7 @@ def test_quantisations_of_the_book_answer(converted: tuple[Host, str], quantisat
     """Each on the real weights: made, about as large as announced, and the canary is answered."""
     device, source = converted
     made = managed("builder-01").ansible(
-        "edge_slm.fleet.quantised_file",
+        "edge_slm.fleet.model_pipeline_quantised",
         json.dumps(
             {
                 "program": f"{BIN}/llama-quantize",

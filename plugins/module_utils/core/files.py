@@ -1,0 +1,229 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files that are either whole under their final name or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
+
+BLOCK = 1 << 20
+
+#: Left free on a file system by every disk check, in bytes: the system needs some to live on.
+DISK_RESERVE = 64 << 20
+
+
+class DurableError(Exception):
+    """A file could not be brought to its final name. The message is meant for the operator."""
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a file's content must hash to.
+
+    Args:
+        hex: Lower-case hexadecimal sum.
+        algorithm: `sha256`, or `git-sha1` for git's blob id (how a hub names files that are not in LFS).
+    """
+
+    hex: str
+    algorithm: str = "sha256"
+
+    def of(self, path: str) -> Digest:
+        """Return the digest of a file by the same algorithm."""
+        if self.algorithm == "sha256":
+            state = hashlib.sha256()
+        else:
+            # Git's own naming of contents; no security rests on it that git does not rest on it too.
+            state = hashlib.new("sha1", b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
+        name = os.path.basename(path).removesuffix(".part")
+        with open(path, "rb") as file, Progress(f"check of {name}", os.path.getsize(path)) as progress:
+            for block in iter(lambda: file.read(BLOCK), b""):
+                state.update(block)
+                progress.update(file.tell())
+        return Digest(state.hexdigest(), self.algorithm)
+
+    def __str__(self) -> str:
+        """Read like `sha256 0123…`."""
+        return f"{self.algorithm} {self.hex}"
+
+
+def sha256_digest(text: str) -> Digest:
+    """Return the digest that 64 hex digits stand for.
+
+    Raises:
+        ValueError: It is not a sha256 sum.
+    """
+    lowered = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", lowered):
+        raise ValueError(f"must be 64 hexadecimal digits (it has {len(text)} characters)")
+    return Digest(lowered)
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Return the object in a JSON file; it is empty where the file is missing, torn or something else."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_json(path: str, content: object, mode: int = 0o644) -> None:
+    """Write a JSON file whole: a reader sees the old content or the new one, never a part."""
+    part = f"{path}.part"
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, sort_keys=True)
+        file.write("\n")
+    os.chmod(part, mode)
+    finish(part, path)
+
+
+def finish(part: str, dest: str) -> None:
+    """Give a finished file its final name, after its bytes have reached the disk."""
+    with open(part, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, dest)
+    directory = os.open(os.path.dirname(dest) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def remove(*paths: str) -> None:
+    """Remove files that may be missing."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+@contextlib.contextmanager
+def directory_lock(directory: str, patience: float = 3600) -> Iterator[int]:
+    """Hold a directory for one writer at a time.
+
+    An earlier run whose controller died may still be at work here: wait for it instead of writing into its
+    files. The lock is the directory itself, so nothing is left behind, and it ends with its last holder:
+    hand the descriptor to child processes that write.
+
+    Args:
+        directory: An existing directory.
+        patience: Seconds to wait.
+
+    Yields:
+        The descriptor that holds the lock.
+
+    Raises:
+        DurableError: It is still held after that time.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + patience
+        waiting = Progress(directory)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise DurableError(
+                        f"{directory} is held by another run since {patience / 60:.0f} minutes: "
+                        "wait for it or end it (fuser -v on that directory names it)"
+                    ) from None
+                waiting.update(0, note="waits for another run that works there")
+                time.sleep(0.5)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sidecar(path: str) -> str:
+    """Return the name of the hidden file beside a file that remembers its digest."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.verified")
+
+
+def _identity(path: str) -> dict[str, int]:
+    """Return what changes when a file's content does."""
+    status = os.stat(path)
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+
+
+def remember_verified(path: str, digest: Digest) -> None:
+    """Note a digest that has been seen to be right, so that the file need not be read again."""
+    write_json(sidecar(path), {**_identity(path), "algorithm": digest.algorithm, "hex": digest.hex})
+
+
+def is_verified(path: str, digest: Digest, remember: bool = True) -> bool:
+    """Tell whether a file has that content. It is read only when it has changed since the last look.
+
+    Args:
+        path: The file; it may be missing.
+        digest: What its content must be.
+        remember: Note a digest that was found right (off in check mode).
+    """
+    if not os.path.isfile(path):
+        return False
+    known = {**_identity(path), "algorithm": digest.algorithm}
+    noted = read_json(sidecar(path))
+    if noted and all(noted.get(name) == value for name, value in known.items()):
+        return bool(noted.get("hex") == digest.hex)
+    found = digest.of(path)
+    if remember and found == digest:
+        remember_verified(path, digest)
+    return found == digest
+
+
+def sha256_of(path: str) -> str:
+    """Return a file's sha256, from its note where the file has not changed since."""
+    noted = read_json(sidecar(path))
+    known = {**_identity(path), "algorithm": "sha256"}
+    if noted and all(noted.get(name) == value for name, value in known.items()):
+        return str(noted["hex"])
+    digest = Digest("").of(path)
+    remember_verified(path, digest)
+    return digest.hex
+
+
+def existing_parent(path: str) -> str:
+    """Return the nearest directory above a path that exists."""
+    parent = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    return parent
+
+
+def mib(size: int) -> str:
+    """Write a size in bytes as MiB."""
+    return f"{size / (1 << 20):.1f} MiB"
+
+
+def require_space(path: str, needed: int, what: str) -> None:
+    """Refuse to start what would fill the disk.
+
+    Args:
+        path: Where it is going to be written.
+        needed: How much is still to be written, in bytes.
+        what: Named in the refusal.
+
+    Raises:
+        DurableError: It does not fit beside the reserve.
+    """
+    parent = existing_parent(path)
+    status = os.statvfs(parent)
+    free = status.f_bavail * status.f_frsize
+    if needed > 0 and needed + DISK_RESERVE > free:
+        raise DurableError(
+            f"disk too small for {what}: {mib(needed)} to write and {mib(DISK_RESERVE)} to keep free, "
+            f"but {parent} has {mib(free)} free: make room there or mount a larger disk"
+        )

@@ -1,0 +1,487 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The catalogue of models: what an entry may say, and what is to be done for it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
+
+#: Types that llama-quantize knows (b11434, `llama-quantize --help`). True: needs an importance matrix.
+QUANTISATIONS: dict[str, bool] = {
+    # The twelve of the book's Table 11.1.
+    "Q2_K": False,
+    "Q3_K_S": False,
+    "Q3_K_M": False,
+    "Q3_K_L": False,
+    "Q4_0": False,
+    "Q4_K_S": False,
+    "Q4_K_M": False,
+    "Q5_0": False,
+    "Q5_K_S": False,
+    "Q5_K_M": False,
+    "Q6_K": False,
+    "Q8_0": False,
+    # The others.
+    "Q1_0": False,
+    "Q2_0": False,
+    "Q4_1": False,
+    "Q5_1": False,
+    "Q2_K_S": True,
+    "IQ1_S": True,
+    "IQ1_M": True,
+    "IQ2_XXS": True,
+    "IQ2_XS": True,
+    "IQ2_S": True,
+    "IQ2_M": True,
+    "IQ3_XXS": True,
+    "IQ3_XS": False,
+    "IQ3_S": False,
+    "IQ3_M": False,
+    "IQ4_NL": False,
+    "IQ4_XS": False,
+    "TQ1_0": False,
+    "TQ2_0": False,
+    "MXFP4_MOE": False,
+    "F16": False,
+    "BF16": False,
+}
+#: Names that llama-quantize takes for others.
+ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}
+#: Publish what was fetched or converted as it is.
+NONE = "none"
+DEFAULT_QUANTISATION = "Q4_K_M"
+
+#: What convert_hf_to_gguf.py --outtype makes.
+OUTTYPES = ("f32", "f16", "bf16", "q8_0", "auto")
+DEFAULT_OUTTYPE = "f16"
+
+#: What a conversion needs of a repository: weights, configuration, tokenizer, model card.
+DEFAULT_INCLUDE = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken", "README.md")
+#: Second copies of the weights that many repositories carry.
+DEFAULT_EXCLUDE = ("original/*", "consolidated*", "onnx/*")
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+REVISION = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+SPLIT_GGUF = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+
+MODEL_KEYS = frozenset({"name", "source", "outtype", "quantisation", "projector", "imatrix", "keep_source"})
+SOURCE_KEYS = frozenset({"repo", "revision", "include", "exclude", "file", "url", "path", "sha256", "size"})
+
+
+class CatalogueError(Exception):
+    """The catalogue cannot be used. The message lists every problem, one a line."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where something comes from: a repository, one file of it, or an address.
+
+    Args:
+        repo: ORG/NAME on the hub, or ''.
+        revision: Commit in it, 40 hex digits.
+        include: Globs of what is fetched of a repository.
+        exclude: Globs of what is left out of that.
+        file: One file of the repository that is a GGUF already, or ''.
+        url: Web address or absolute path on the host, or ''.
+        sha256: Of what is there.
+        size: In bytes where known, else 0.
+    """
+
+    repo: str = ""
+    revision: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    file: str = ""
+    url: str = ""
+    sha256: str = ""
+    size: int = 0
+
+    @property
+    def converts(self) -> bool:
+        """Whether it has to be converted to GGUF."""
+        return bool(self.repo) and not self.file
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides on the content: for an address its sum alone, wherever it is fetched from."""
+        if self.url:
+            return {"sha256": self.sha256}
+        if self.file:
+            return {"repo": self.repo, "revision": self.revision, "file": self.file}
+        return {
+            "repo": self.repo,
+            "revision": self.revision,
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """Return it for a manifest."""
+        return {"url": self.url, "sha256": self.sha256} if self.url else self.identity()
+
+
+@dataclass(frozen=True)
+class Projector:
+    """The part of a model that turns images into tokens: converted from the same repo, or ready."""
+
+    source: Source | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides on the content."""
+        return self.source.identity() if self.source else {"convert": True}
+
+
+@dataclass(frozen=True)
+class Model:
+    """An entry of the catalogue, complete with defaults."""
+
+    name: str
+    source: Source
+    outtype: str = ""
+    quantisation: str = DEFAULT_QUANTISATION
+    projector: Projector | None = None
+    imatrix: Source | None = None
+    keep_source: bool = False
+
+    def converted_inputs(self) -> dict[str, Any]:
+        """Return what the converted GGUF depends on. The name is part of it: it ends up in the file."""
+        return {"name": self.name, "source": self.source.identity(), "outtype": self.outtype}
+
+    def quantised_inputs(self) -> dict[str, Any]:
+        """Return what the quantised GGUF depends on."""
+        inputs = {**self.converted_inputs(), "quantisation": self.quantisation}
+        return {**inputs, "imatrix": self.imatrix.identity()} if self.imatrix else inputs
+
+    def inputs_digest(self) -> str:
+        """Return one sum of all that decides on what is published."""
+        projector = self.projector.identity() if self.projector else None
+        return digest({**self.quantised_inputs(), "projector": projector})
+
+
+@dataclass
+class _Complaints:
+    """Problems found so far, each with the place it was found at."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, place: str, problem: str) -> None:
+        """Note one."""
+        self.lines.append(f"{place}: {problem}")
+
+    def unknown_keys(self, place: str, entry: Mapping[str, Any], known: Iterable[str]) -> None:
+        """Note keys that are not known, with the one that was meant where it can be guessed."""
+        names = sorted(known)
+        for key in entry:
+            if key not in names:
+                close = get_close_matches(str(key), names, n=1)
+                meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+                self.add(f"{place}.{key}", f"is not known; {meant}")
+
+
+def from_registry(model: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of the catalogue comes ready from an Ollama registry, past the model pipeline."""
+    source = model.get("source")
+    return isinstance(source, Mapping) and "ollama" in source
+
+
+def parse_catalogue(entries: object, variable: str = "model_pipeline_models") -> list[Model]:
+    """Check a catalogue and complete what the model pipeline prepares of it.
+
+    Args:
+        entries: The list as it is in the inventory.
+        variable: What the operator calls it; used in messages.
+
+    Returns:
+        Its models but those of an Ollama registry, in order.
+
+    Raises:
+        CatalogueError: It has problems; all of them are listed.
+    """
+    complaints = _Complaints()
+    models: list[Model] = []
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        raise CatalogueError(f"{variable}: must be a list of models")
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(entries):
+        place = f"{variable}[{number}]"
+        if not isinstance(entry, Mapping):
+            complaints.add(place, "must be a dictionary with name and source")
+            continue
+        before = len(complaints.lines)
+        model = None if from_registry(entry) else _model(place, entry, complaints)
+        name = str(entry.get("name", ""))
+        if name in seen:
+            complaints.add(f"{place}.name", f"{name} is taken by {variable}[{seen[name]}] already")
+        seen.setdefault(name, number)
+        if model and len(complaints.lines) == before:
+            models.append(model)
+    if complaints.lines:
+        raise CatalogueError("\n".join(complaints.lines))
+    return models
+
+
+def _model(place: str, entry: Mapping[str, Any], complaints: _Complaints) -> Model:
+    """Read one entry."""
+    complaints.unknown_keys(place, entry, MODEL_KEYS)
+    name = entry.get("name", "")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        complaints.add(
+            f"{place}.name",
+            f"{name!r} must start with a-z or 0-9 and go on with a-z, 0-9, dot, underscore or hyphen",
+        )
+        name = str(name)
+    source = _source(f"{place}.source", entry.get("source"), complaints, convertible=True)
+    keep_source = entry.get("keep_source", False)
+    if not isinstance(keep_source, bool):
+        complaints.add(f"{place}.keep_source", "must be true or false")
+    imatrix = None
+    if entry.get("imatrix") is not None:
+        imatrix = _source(f"{place}.imatrix", entry["imatrix"], complaints, convertible=False)
+    return Model(
+        name=name,
+        source=source,
+        outtype=_outtype(place, entry, source, complaints),
+        quantisation=_quantisation(place, entry, source, imatrix, complaints),
+        projector=_projector(place, entry, source, complaints),
+        imatrix=imatrix,
+        keep_source=bool(keep_source),
+    )
+
+
+def _outtype(place: str, entry: Mapping[str, Any], source: Source, complaints: _Complaints) -> str:
+    """Read what the conversion makes."""
+    given = entry.get("outtype")
+    if not source.converts:
+        if given is not None:
+            complaints.add(f"{place}.outtype", "applies to a conversion; this source is GGUF already: leave it out")
+        return ""
+    outtype = DEFAULT_OUTTYPE if given is None else str(given)
+    if outtype not in OUTTYPES:
+        complaints.add(f"{place}.outtype", f"{outtype!r} is not one of {', '.join(OUTTYPES)}")
+    return outtype
+
+
+def _quantisation(
+    place: str, entry: Mapping[str, Any], source: Source, imatrix: Source | None, complaints: _Complaints
+) -> str:
+    """Read the quantisation; llama-quantize does not care for case."""
+    place = f"{place}.quantisation"
+    given = str(entry.get("quantisation", DEFAULT_QUANTISATION if source.converts else NONE))
+    if given.lower() == NONE:
+        return NONE
+    quantisation = ALIASES.get(given.upper(), given.upper())
+    if quantisation not in QUANTISATIONS:
+        close = get_close_matches(quantisation, QUANTISATIONS, n=3, cutoff=0.5)
+        meant = f"did you mean {' or '.join(close)}?" if close else "see llama-quantize --help, or none"
+        complaints.add(place, f"{given!r} is not a type that llama-quantize knows; {meant}")
+    elif QUANTISATIONS[quantisation] and imatrix is None:
+        complaints.add(
+            place,
+            f"{quantisation} needs an importance matrix: add imatrix: {{url, sha256}} to this entry, "
+            "or take Q2_K or IQ3_XS, which do without",
+        )
+    return quantisation
+
+
+def _projector(place: str, entry: Mapping[str, Any], source: Source, complaints: _Complaints) -> Projector | None:
+    """Read the projector."""
+    place = f"{place}.projector"
+    given = entry.get("projector")
+    if given is None or given is False:
+        return None
+    if given is True:
+        if not source.converts:
+            complaints.add(
+                place,
+                "true converts it from the model's repo, but this source is GGUF already: say where it is",
+            )
+        return Projector()
+    return Projector(_source(place, given, complaints, convertible=False))
+
+
+def _source(place: str, given: object, complaints: _Complaints, convertible: bool) -> Source:
+    """Read where something comes from."""
+    forms = "{repo, revision, file} or {url, sha256} or {path, sha256}"
+    if convertible:
+        forms = f"{{repo, revision}} or {forms}"
+    if not isinstance(given, Mapping):
+        complaints.add(place, f"must be {forms}")
+        return Source()
+    complaints.unknown_keys(place, given, SOURCE_KEYS)
+    kinds = [kind for kind in ("repo", "url", "path") if given.get(kind)]
+    if len(kinds) != 1:
+        found = f"names {' and '.join(kinds)}: choose one" if kinds else "names none"
+        complaints.add(place, f"must be {forms}; it {found}")
+        return Source()
+    if kinds == ["repo"]:
+        return _repo(place, given, complaints, convertible)
+    return _address(place, kinds[0], given, complaints)
+
+
+def _repo(place: str, given: Mapping[str, Any], complaints: _Complaints, convertible: bool) -> Source:
+    """Read a source on the hub."""
+    repo, revision, file = (str(given.get(key) or "") for key in ("repo", "revision", "file"))
+    if not REPO.fullmatch(repo):
+        complaints.add(f"{place}.repo", f"{repo!r} must be ORG/NAME, as in the address of its page on the hub")
+    if not REVISION.fullmatch(revision):
+        complaints.add(
+            f"{place}.revision",
+            f"{revision!r} is not pinned: give the commit, 40 hexadecimal digits (on the repo's page under "
+            "Files, History; a branch or tag may point elsewhere tomorrow)",
+        )
+    for key in ("sha256", "size"):
+        if key in given:
+            complaints.add(f"{place}.{key}", "belongs to url or path; a hub tells the sums of its files")
+    if not file and not convertible:
+        complaints.add(f"{place}.file", "is missing: name the file in the repo")
+    if file and not file.endswith(".gguf"):
+        complaints.add(f"{place}.file", f"{file!r} must be a .gguf; leave file out to convert the repo")
+    if SPLIT_GGUF.search(file):
+        complaints.add(f"{place}.file", "is one part of a split GGUF: merge it with llama-gguf-split first")
+    globs: dict[str, tuple[str, ...]] = {}
+    for key, default in (("include", DEFAULT_INCLUDE), ("exclude", DEFAULT_EXCLUDE)):
+        patterns = given.get(key)
+        if patterns is not None and file:
+            complaints.add(f"{place}.{key}", "does not go with file: leave one of them out")
+        if patterns is not None and not (
+            isinstance(patterns, Sequence)
+            and not isinstance(patterns, str)
+            and all(isinstance(pattern, str) for pattern in patterns)
+        ):
+            complaints.add(f"{place}.{key}", "must be a list of globs, for example ['*.safetensors']")
+            patterns = None
+        globs[key] = () if file else default if patterns is None else tuple(patterns)
+    return Source(repo=repo, revision=revision, file=file, include=globs["include"], exclude=globs["exclude"])
+
+
+def _address(place: str, kind: str, given: Mapping[str, Any], complaints: _Complaints) -> Source:
+    """Read a source that is an address."""
+    url, sha256 = str(given[kind]), str(given.get("sha256") or "").lower()
+    problem = url_problem(url)
+    if problem:
+        complaints.add(f"{place}.{kind}", f"{url!r} {problem}")
+    elif kind == "path" and not url.startswith("/"):
+        complaints.add(f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model")
+    if not SHA256.fullmatch(sha256):
+        found = f"it has {len(sha256)} characters" if sha256 else "it is missing"
+        complaints.add(f"{place}.sha256", f"must be 64 hexadecimal digits, {found}: sha256sum FILE prints it")
+    for key in ("revision", "file", "include", "exclude"):
+        if key in given:
+            complaints.add(f"{place}.{key}", f"belongs to repo, not to {kind}")
+    size = given.get("size", 0)
+    if isinstance(size, bool) or not isinstance(size, (int, str)) or not str(size).isdigit():
+        complaints.add(f"{place}.size", "must be a number of bytes")
+        size = 0
+    return Source(url=url, sha256=sha256, size=int(size))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are on the host that prepares models."""
+
+    models_path: str
+    cache_path: str
+
+    def source_dir(self, model: Model) -> str:
+        """Return where a repository's files go. The last part is the model's name: it leaks into the GGUF."""
+        return os.path.join(self.cache_path, model.name, f"source-{digest(model.source.identity())[:12]}", model.name)
+
+    def ready(self, model: Model, source: Source) -> str:
+        """Return where a GGUF that comes ready goes."""
+        key = f"ready-{digest(source.identity())[:12]}"
+        return os.path.join(self.cache_path, model.name, key, source.file or "ready.gguf")
+
+    def converted(self, model: Model) -> str:
+        """Return where the converted GGUF goes."""
+        key = digest(model.converted_inputs())[:12]
+        return os.path.join(self.cache_path, model.name, f"{model.outtype}-{key}.gguf")
+
+    def full(self, model: Model) -> str:
+        """Return where the model is before it is quantised."""
+        return self.converted(model) if model.source.converts else self.ready(model, model.source)
+
+    def quantised(self, model: Model) -> str:
+        """Return where the quantised GGUF goes before it is published."""
+        key = digest(model.quantised_inputs())[:12]
+        return os.path.join(self.cache_path, model.name, f"{model.quantisation}-{key}.gguf")
+
+    def projector(self, model: Model) -> str:
+        """Return where the projector goes before it is published."""
+        if model.projector is None:
+            return ""
+        if model.projector.source is not None:
+            return self.ready(model, model.projector.source)
+        return os.path.join(self.cache_path, model.name, f"mmproj-{digest(model.converted_inputs())[:12]}.gguf")
+
+    def imatrix(self, model: Model) -> str:
+        """Return where the importance matrix goes."""
+        return self.ready(model, model.imatrix) if model.imatrix else ""
+
+    def work(self, model: Model) -> dict[str, Any]:
+        """Return the model's work directory and the names in it that a next version may start from."""
+        directory = os.path.join(self.cache_path, model.name)
+        paths = [self.source_dir(model), self.full(model), self.projector(model), self.imatrix(model)]
+        names = {os.path.relpath(path, directory).split(os.sep)[0] for path in paths if path}
+        return {"path": directory, "keep": sorted(names)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is on the host already for one model, and right.
+
+    Args:
+        published: The inputs digest of what is published, '' if nothing is.
+        converted: Whether the converted GGUF is there.
+        projector: Whether the converted projector is there.
+        source: Whether files of the original repository are there.
+    """
+
+    published: str = ""
+    converted: bool = False
+    projector: bool = False
+    source: bool = False
+
+
+#: What is to be done for a model, in this order.
+STEPS = ("fetch", "convert", "convert_projector", "ready", "quantise", "publish", "prune")
+
+
+def steps(model: Model, found: Found) -> list[str]:
+    """Return what is to be done for a model; nothing that is done already.
+
+    `fetch` brings the repository, `ready` the files that need no conversion, `prune` removes the original.
+    """
+    if found.published == model.inputs_digest():
+        return ["prune"] if found.source and not model.keep_source else []
+    todo: set[str] = {"publish"}
+    if model.source.converts:
+        if not found.converted:
+            todo.add("convert")
+        if model.projector and model.projector.source is None and not found.projector:
+            todo.add("convert_projector")
+        if todo & {"convert", "convert_projector"}:
+            todo.add("fetch")
+        if not model.keep_source and (found.source or "fetch" in todo):
+            todo.add("prune")
+    if ready_sources(model):
+        todo.add("ready")
+    if model.quantisation != NONE:
+        todo.add("quantise")
+    return [step for step in STEPS if step in todo]
+
+
+def ready_sources(model: Model) -> list[Source]:
+    """Return what is fetched and used as it is: a ready GGUF, a ready projector, an importance matrix."""
+    sources = [] if model.source.converts else [model.source]
+    if model.projector and model.projector.source is not None:
+        sources.append(model.projector.source)
+    return sources + ([model.imatrix] if model.imatrix else [])

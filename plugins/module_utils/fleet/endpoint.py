@@ -1,0 +1,132 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ask an OpenAI-compatible endpoint with nothing but the standard library, and read its answers."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: A prompt whose continuation (" Paris") every quantisation of even a very small model knows.
+CANARY_PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
+#: Enough tokens for a speed, few enough for the slowest board.
+CANARY_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. Status 0 means that nothing did; the body then says why."""
+
+    status: int
+    body: str
+    content_type: str = ""
+
+    def json(self) -> dict[str, Any]:
+        """Return the body as a dictionary; empty where it is none."""
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}
+
+    def brief(self) -> str:
+        """Return a short text for messages."""
+        head = f"HTTP {self.status}" if self.status else "no answer"
+        return f"{head}: {' '.join(self.body.split())[:200]}"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A text that a model made. `problem` is empty when it is one."""
+
+    text: str = ""
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    problem: str = ""
+
+
+def ask(
+    url: str,
+    key: str = "",
+    body: Mapping[str, Any] | None = None,
+    timeout: float = 10.0,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
+    """Send a GET, or a POST where there is a body; never raises, never uses a proxy.
+
+    Args:
+        url: An http:// or https:// URL.
+        key: Sent as bearer token; none where empty.
+        body: Sent as JSON.
+        timeout: Seconds without a sign of life.
+        tls: Whom to trust (module_utils/tls/certificates.py); the host's own CAs without it.
+    """
+    headers = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 by construction http(s)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
+    try:
+        with opener.open(request, timeout=timeout) as answer:
+            return Reply(answer.status, _text(answer.read()), answer.headers.get("Content-Type", ""))
+    except urllib.error.HTTPError as error:
+        return Reply(error.code, _text(error.read()), error.headers.get("Content-Type", ""))
+    except (OSError, ValueError) as error:
+        return Reply(0, str(error))
+    except Exception as error:  # http.client has exceptions of its own for half answers
+        return Reply(0, f"{type(error).__name__}: {error}")
+
+
+def _text(data: bytes) -> str:
+    """Decode a body; a compressed one (the web UI) is told apart by its first bytes."""
+    if data[:2] == b"\x1f\x8b":
+        import gzip
+
+        data = gzip.decompress(data)
+    return data.decode("utf-8", errors="replace")
+
+
+def canary_body(model: str) -> dict[str, Any]:
+    """Return the completion that proves a text model."""
+    return {"model": model, "prompt": CANARY_PROMPT, "temperature": 0, "max_tokens": CANARY_TOKENS}
+
+
+def read_completion(reply: Reply) -> Generation:
+    """Read the answer of /v1/completions; tokens/s as llama-server measured them."""
+    choices = reply.json().get("choices") or [{}]
+    text = str(choices[0].get("text") or "")
+    timings = reply.json().get("timings") or {}
+    tokens = int(timings.get("predicted_n") or reply.json().get("usage", {}).get("completion_tokens") or 0)
+    problem = ""
+    if reply.status != 200:
+        problem = f"the completion was refused: {reply.brief()}"
+    elif not text.strip():
+        problem = "the completion was empty"
+    return Generation(text, tokens, round(float(timings.get("predicted_per_second") or 0), 2), problem)
+
+
+def read_embedding(reply: Reply) -> Generation:
+    """Read the answer of /v1/embeddings; the text tells its length."""
+    data = reply.json().get("data") or [{}]
+    vector = data[0].get("embedding") or []
+    if reply.status != 200:
+        return Generation(problem=f"the embedding was refused: {reply.brief()}")
+    if not any(vector):
+        return Generation(problem="the embedding was empty or all zeros")
+    return Generation(text=f"{len(vector)} numbers")
+
+
+def prove(
+    base_url: str, key: str, model: str, embeddings: bool, timeout: float, tls: ssl.SSLContext | None = None
+) -> Generation:
+    """Let a model work once: a completion, or an embedding where it makes those."""
+    if embeddings:
+        body = {"model": model, "input": CANARY_PROMPT}
+        return read_embedding(ask(f"{base_url}/v1/embeddings", key, body, timeout, tls))
+    return read_completion(ask(f"{base_url}/v1/completions", key, canary_body(model), timeout, tls))

@@ -1,0 +1,267 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fleet's words, `edge_slm_models` and `edge_slm_services`, turned into what each engine's roles take."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import from_registry
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish as publishing
+
+LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
+#: Port of a service that names none: llama-server's long-standing one, and Ollama's.
+DEFAULT_PORTS = {LLAMA_CPP: 8080, OLLAMA: 11434}
+#: Engine of a board's services that name none.
+DEFAULT_ENGINES = {"pi": LLAMA_CPP, "jetson": OLLAMA}
+#: Roles that a device meets whatever it serves, and those of each engine, in the order of site.yml.
+COMMON_ROLES = ("host_baseline", "{board}_baseline", "model_pipeline", "endpoint_tls")
+ENGINE_ROLES = {LLAMA_CPP: ("llama_cpp", "llama_service"), OLLAMA: ("jetson_ollama", "endpoint_proxy")}
+
+#: What a service on Ollama may say. What one on llama.cpp may say, the role llama_service knows.
+OLLAMA_SERVICE_KEYS = ("model", "engine", "port", "aliases", "template", "system", "parameters", "context")
+#: What goes from such a service to the role jetson_ollama as it is.
+OLLAMA_MODEL_KEYS = ("aliases", "template", "system", "parameters", "context")
+REGISTRY_SOURCE_KEYS = ("ollama", "digest", "registry")
+MANIFEST_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class FleetError(Exception):
+    """The words do not fit together. The message lists every problem, one a line."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What clients of a device see of one service."""
+
+    engine: str
+    name: str
+    model: str
+    port: int
+    embeddings: bool = False
+    ui: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as Ansible passes it on."""
+        return dict(vars(self))
+
+
+@dataclass
+class DevicePlan:
+    """What one device runs, in the words of the roles that make it so.
+
+    Args:
+        board: Kind of device, `pi` or `jetson`.
+        llama_instances: For llama_service_instances.
+        ollama_models: For jetson_ollama_models; those of the catalogue's artifacts only once they lie on the device.
+        ollama_pending: Names of artifacts that Ollama is to serve and that do not lie on the device yet.
+        ollama_port: Where clients find Ollama.
+        wanted: Names of the artifacts that the device needs.
+        endpoints: What clients see.
+    """
+
+    board: str
+    llama_instances: list[dict[str, Any]] = field(default_factory=list)
+    ollama_models: list[dict[str, Any]] = field(default_factory=list)
+    ollama_pending: list[str] = field(default_factory=list)
+    ollama_port: int = DEFAULT_PORTS[OLLAMA]
+    wanted: list[str] = field(default_factory=list)
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    @property
+    def engines(self) -> list[str]:
+        """The engines that this device has: its board's own, from which services may also be taken away, and others."""
+        found = {DEFAULT_ENGINES[self.board], *(endpoint.engine for endpoint in self.endpoints)}
+        return [engine for engine in DEFAULT_PORTS if engine in found]
+
+    @property
+    def other_ports(self) -> dict[str, int]:
+        """The ports that Ollama itself must leave free, by who has them."""
+        servers = {f"llama-server {e.name}": e.port for e in self.endpoints if e.engine == LLAMA_CPP}
+        return {"endpoint_proxy": self.ollama_port, **servers}
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles that site.yml runs on this device."""
+        common = [role.format(board=self.board) for role in COMMON_ROLES]
+        return common + [role for engine in self.engines for role in ENGINE_ROLES[engine]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as Ansible passes it on."""
+        endpoints = [endpoint.as_dict() for endpoint in self.endpoints]
+        derived = {name: getattr(self, name) for name in ("engines", "roles", "other_ports")}
+        return {**vars(self), "endpoints": endpoints, **derived}
+
+
+def files_on_device(models_dir: str, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return path and sha256 of each model's GGUF, by the model's name; of unreadable manifests nothing."""
+    found: dict[str, dict[str, str]] = {}
+    for name, manifest in manifests.items():
+        try:
+            listed = publishing.artifacts(manifest)
+        except publishing.ManifestError:
+            continue
+        model = next(file for file in listed if file.kind == "model")
+        found[name] = {"path": os.path.join(models_dir, name, model.path), "sha256": model.sha256}
+    return found
+
+
+def plan_device(
+    services: Sequence[Any], models: Sequence[Any], board: str, files: Mapping[str, Mapping[str, str]]
+) -> DevicePlan:
+    """Decide what a device runs.
+
+    Args:
+        services: The device's `edge_slm_services`.
+        models: The catalogue, `edge_slm_models`.
+        board: Kind of device, `pi` or `jetson`.
+        files: `path` and `sha256` of the artifacts that lie on the device, by the model's name.
+
+    Raises:
+        FleetError: With every problem found.
+    """
+    problems: list[str] = []
+    catalogue = {str(m["name"]): m for m in models if isinstance(m, Mapping) and "name" in m}
+    for number, model in enumerate(models):
+        if isinstance(model, Mapping) and from_registry(model):
+            problems += _registry_problems(f"edge_slm_models[{number}].source", model["source"])
+    plan = DevicePlan(board)
+    ports: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for number, service in enumerate(services):
+        place = f"edge_slm_services[{number}]"
+        if not isinstance(service, Mapping) or "model" not in service:
+            problems.append(f"{place}: must be a dictionary with model, the name of an entry of edge_slm_models.")
+            continue
+        name, engine = str(service["model"]), str(service.get("engine", DEFAULT_ENGINES[board]))
+        if engine not in DEFAULT_PORTS:
+            problems.append(f"{place}.engine: {engine!r} is not an engine; take {' or '.join(DEFAULT_PORTS)}.")
+            continue
+        if name not in catalogue:
+            known = ", ".join(catalogue) or "none"
+            problems.append(f"{place}.model: the catalogue edge_slm_models has no model named {name}; it has {known}.")
+            continue
+        port = _port(f"{place}.port", service.get("port", DEFAULT_PORTS[engine]), problems)
+        holder = ports.setdefault(port, engine)
+        if holder != engine:
+            problems.append(f"{place}.port: {port} is the port of {holder} already; give {engine} another.")
+        if engine == LLAMA_CPP:
+            _add_llama(plan, place, service, port, catalogue[name], problems)
+        else:
+            _add_ollama(plan, place, service, port, catalogue[name], files, names, problems)
+    fronts = sorted(port for port, engine in ports.items() if engine == OLLAMA)
+    if len(fronts) > 1:
+        problems.append(
+            f"edge_slm_services: one Ollama serves all its models on one port, "
+            f"but the services name {' and '.join(map(str, fronts))}."
+        )
+    if problems:
+        raise FleetError("\n".join(problems))
+    plan.ollama_port = fronts[0] if fronts else plan.ollama_port
+    plan.wanted = list(dict.fromkeys(plan.wanted))
+    return plan
+
+
+def _port(place: str, given: object, problems: list[str]) -> int:
+    """Read a port; 0 where it is none."""
+    number = int(given) if isinstance(given, (int, str)) and str(given).isdigit() else 0
+    if 1024 <= number <= 65535:
+        return number
+    problems.append(f"{place}: {given!r} is not a port; give a whole number from 1024 to 65535.")
+    return 0
+
+
+def _registry_problems(place: str, source: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a source in an Ollama registry."""
+    problems = _unknown(place, source, REGISTRY_SOURCE_KEYS)
+    if not str(source.get("ollama") or ""):
+        problems.append(f"{place}.ollama: is empty; give the model's name and tag, for example phi3:mini.")
+    digest = str(source.get("digest") or "")
+    if not MANIFEST_DIGEST.fullmatch(digest):
+        problems.append(
+            f"{place}.digest: {digest!r} is not pinned; give the sha256 of the model's manifest in the registry as "
+            "sha256: and 64 hexadecimal digits (a tag may point elsewhere tomorrow)."
+        )
+    return problems
+
+
+def _unknown(place: str, given: Mapping[str, Any], known: Sequence[str]) -> list[str]:
+    """Return a problem for each key that is not known."""
+    found = []
+    for key in given:
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+            found.append(f"{place}.{key}: is not known; {meant}")
+    return found
+
+
+def _add_llama(
+    plan: DevicePlan, place: str, service: Mapping[str, Any], port: int, model: Mapping[str, Any], problems: list[str]
+) -> None:
+    """Add a service of llama-server."""
+    name = str(service["model"])
+    if from_registry(model):
+        problems.append(
+            f"{place}.model: {name} comes from an Ollama registry, and llama.cpp serves GGUF files; "
+            "give the catalogue an entry with a repo, url or path, or set engine: ollama on a Jetson."
+        )
+        return
+    instance = {key: value for key, value in service.items() if key != "engine"}
+    plan.llama_instances.append({**instance, "port": port})
+    plan.wanted.append(name)
+    plan.endpoints.append(
+        Endpoint(
+            LLAMA_CPP,
+            str(service.get("name", name)),
+            name,
+            port,
+            embeddings=_true(service.get("embeddings", False)),
+            ui=_true(service.get("ui", True)),
+        )
+    )
+
+
+def _add_ollama(
+    plan: DevicePlan,
+    place: str,
+    service: Mapping[str, Any],
+    port: int,
+    model: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, str]],
+    names: dict[str, str],
+    problems: list[str],
+) -> None:
+    """Add a model of Ollama."""
+    problems += _unknown(place, service, OLLAMA_SERVICE_KEYS)
+    name = str(service["model"])
+    served = str(model["source"].get("ollama")) if from_registry(model) else name
+    aliases = service.get("aliases") or []
+    if not isinstance(aliases, Sequence) or isinstance(aliases, str):
+        problems.append(f"{place}.aliases: must be a list of names.")
+        aliases = []
+    for called in (served, *map(str, aliases)):
+        if names.setdefault(called, place) != place:
+            problems.append(f"{place}: {called} is the name of a model of {names[called]} already.")
+    wanted = {key: service[key] for key in OLLAMA_MODEL_KEYS if key in service}
+    if from_registry(model):
+        source = model["source"]
+        pinned = {"digest": str(source.get("digest")), "registry": str(source.get("registry") or "")}
+        plan.ollama_models.append({"name": served, **pinned, **wanted})
+    else:
+        plan.wanted.append(name)
+        if name in files:
+            plan.ollama_models.append({"name": served, **files[name], **wanted})
+        else:
+            plan.ollama_pending.append(name)
+    plan.endpoints.append(Endpoint(OLLAMA, served, served, port))
+
+
+def _true(value: object) -> bool:
+    """Read a boolean as Ansible writes them; the role that owns the input refuses what is none."""
+    return value if isinstance(value, bool) else str(value).lower() in ("true", "yes")

@@ -1,0 +1,166 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Work that outlives the connection it was started over: the device's side of plugin_utils/followed.py.
+
+A long module ends with `followed(main)`. Where its action plugin asks for it, the module's `main` then runs in a
+process of its own, whose output is kept in a directory that only its owner may read. The first process waits a
+few seconds: work that is over by then has its result returned as if nothing had happened, output and exit code
+alike. For longer work it says where to look, and ends; the action plugin follows, and calls the module again when
+the work is over, to get that result.
+
+Ansible's own `async` would do too, but it cannot be pipelined: it makes a task of 0.3 s take more than a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import NoReturn
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs import progress
+
+#: Set by the action plugin: which work this is, and which run of a playbook wants it, with a space between.
+VARIABLE = "EDGE_SLM_FOLLOW"
+#: The key in a result that says that it is none yet.
+MARKER = "edge_slm_follow"
+#: Seconds in which work that is short returns its result at once.
+PATIENCE = 3.0
+#: What a shell makes of a process that was killed (128 + SIGKILL).
+KILLED = 137
+NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
+
+def followed(main: Callable[[], None]) -> None:
+    """Run a module's `main` so that it can be followed, where that is asked for.
+
+    Args:
+        main: The module. It leaves by SystemExit, as modules do.
+    """
+    work, _space, run = os.environ.pop(VARIABLE, "").partition(" ")
+    base = _private_directory() if work and run else ""
+    if not base:
+        main()
+        return
+    directory = os.path.join(base, work)
+    lock = _claim(directory)
+    if lock < 0:
+        _say("busy", directory)
+    if _read(directory, "run") == run:
+        _return_result(directory)
+    for name in os.listdir(directory):  # of a run that was killed before it saw the result
+        os.unlink(os.path.join(directory, name))
+    _write(directory, "run", run)
+    over, alive = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        os.close(over)
+        os.setsid()
+        _supervise(directory)
+        # Only the process that works comes here. The frames above this one belong to it as well: it removes
+        # what Ansible unpacked for the module when it is over, and not before.
+        main()
+        return
+    os.close(alive)
+    # Both processes that work hold the other end: it closes when the last of them has ended.
+    if select.select([over], [], [], PATIENCE)[0]:
+        _return_result(directory)
+    _say("running", directory)
+
+
+def _private_directory() -> str:
+    """Return the directory of followed work, '' where there is none that can be trusted."""
+    user = os.geteuid()
+    base = "/run/edge-slm/jobs" if user == 0 else os.path.join(tempfile.gettempdir(), f"edge-slm-jobs-{user}")
+    try:
+        os.makedirs(os.path.dirname(base), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(base, 0o700)
+        found = os.lstat(base)
+    except OSError:
+        return ""
+    return base if found.st_uid == user and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077 else ""
+
+
+def _claim(directory: str) -> int:
+    """Take the lock of a piece of work; return -1 while somebody works on it.
+
+    The lock is the directory itself, and is held until the last process of the work has ended.
+    """
+    while True:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        try:
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return -1
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), os.stat(directory)):
+                return lock
+        os.close(lock)  # its last user has removed it in between
+
+
+def _supervise(directory: str) -> None:
+    """Return in a new process, with its output going to files; this one notes how that one ends."""
+    worker = os.fork()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    if worker == 0:
+        streams = [nothing, *(os.open(os.path.join(directory, name), NEW, 0o600) for name in ("stdout", "stderr"))]
+        os.environ[progress.VARIABLE] = os.path.join(directory, "progress.json")
+    else:
+        streams = [nothing] * 3
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    if worker == 0:
+        return
+    code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    _write(directory, "code", str(code if code >= 0 else 128 - code))
+    os._exit(0)
+
+
+def _write(directory: str, name: str, text: str) -> None:
+    """Write a small file that only its owner may read."""
+    with open(os.open(os.path.join(directory, name), NEW, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _read(directory: str, name: str) -> str:
+    """Return a small file's content, '' where it is missing."""
+    try:
+        with open(os.path.join(directory, name), encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _return_result(directory: str) -> NoReturn:
+    """Say what the module has said, and end as it has ended."""
+    code = int(_read(directory, "code") or KILLED)
+    for name, target in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, name), "rb") as file:
+            shutil.copyfileobj(file, target.buffer)
+        target.flush()
+    shutil.rmtree(directory, ignore_errors=True)
+    sys.exit(code)
+
+
+def _say(state: str, directory: str) -> NoReturn:
+    """Tell the action plugin to follow, and leave what Ansible unpacked to the process that works."""
+    sys.stdout.write(json.dumps({"changed": False, MARKER: {"state": state, "directory": directory}}))
+    sys.stdout.flush()
+    if state == "busy":  # the process that works is another one, with another copy
+        sys.exit(0)
+    os._exit(0)

@@ -1,0 +1,689 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What llama-server is started with: services, keys, limits in memory and time; decided, not done."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+
+#: Every flag that `server_arguments` can emit. The role llama_cpp asks a new build for each of them
+#: before it switches to it; a unit test proves that the tuple is neither short nor long.
+SERVER_FLAGS = (
+    "--alias",
+    "--api-key-file",
+    "--batch-size",
+    "--cache-ram",
+    "--cors-origins",
+    "--ctx-size",
+    "--embeddings",
+    "--fit",
+    "--gpu-layers",
+    "--host",
+    "--metrics",
+    "--mmproj",
+    "--model",
+    "--no-cors-credentials",
+    "--no-kv-unified",
+    "--no-slots",
+    "--no-ui",
+    "--offline",
+    "--parallel",
+    "--port",
+    "--ssl-cert-file",
+    "--ssl-key-file",
+    "--threads",
+    "--ubatch-size",
+)
+
+#: Flags that would undo what the role guarantees, beside those that it sets itself.
+REFUSED_FLAGS = frozenset(
+    {
+        "-m", "-a", "-c", "-b", "-ub", "-np", "-ngl", "-t", "-cram", "-mm", "-fit", "-kvu", "-nkvu",
+        "-no-kvu", "-ag", "-hf", "-hfr", "-mu", "--kv-unified", "--slots", "--webui", "--ui", "--no-webui",
+        "--cors-credentials", "--embedding", "--n-gpu-layers", "--api-key", "--hf-token", "--hf-repo",
+        "--model-url", "--agent", "--tools", "--reuse-port",
+    }
+)  # fmt: skip
+
+DEFAULT_CONTEXT = 4096  # tokens
+MINIMUM_KEY_LENGTH = 16  # characters
+SCOPES = ("infer", "admin")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MIB = 1024 * 1024
+#: What the unit's sandbox hides (ProtectHome, PrivateTmp).
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
+#: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
+BATCH, MICRO_BATCH = 2048, 512
+#: KV cache of a token where the GGUF tells nothing: that of Llama 3 8B (32 layers, 8 KV heads of 128),
+#: more than any smaller model with grouped-query attention needs.
+UNKNOWN_KV_BYTES_PER_TOKEN = 2 * 32 * 8 * 128 * 2
+#: Seconds that a start may take beside reading the weights: exec, warm-up, a busy board.
+START_BASE_SECONDS = 60
+#: How often systemd starts a crashing service before it gives up, and the pause between (seconds).
+START_BURST, RESTART_PAUSE = 5, 5
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One service: one model on one port. `None` stands for a default that depends on the device or model."""
+
+    name: str
+    model: str
+    port: int = 8080
+    context: int | None = None
+    parallel: int = 1
+    threads: int = 0
+    cache_ram_mib: int = 0
+    gpu_layers: int = 0
+    embeddings: bool = False
+    ui: bool = True
+    cors_origins: str = "localhost"
+    extra_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """One key of the endpoint."""
+
+    name: str
+    key: str
+    scope: str = "infer"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a manifest tells about a model on the device. Numbers that the GGUF does not tell are 0."""
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+    projector_path: str = ""
+    projector_size: int = 0
+    projector_sha256: str = ""
+    context_length: int = 0
+    kv_bytes_per_token: int = UNKNOWN_KV_BYTES_PER_TOKEN
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a device has, and how much of it may be used. Sizes in MiB."""
+
+    memory_mib: int
+    cores: int
+    reserve_mib: int = 512
+    overhead_mib: int = 256
+    load_mib_per_second: int = 10
+
+    @property
+    def budget_mib(self) -> int:
+        """Memory that all services together may take."""
+        return self.memory_mib - self.reserve_mib
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie on the device."""
+
+    config_dir: str = "/etc/edge-slm/llama-server"
+    #: Certificate and its key; plain HTTP where empty.
+    tls_certificate: str = ""
+    tls_key: str = ""
+
+    @property
+    def key_file(self) -> str:
+        """The file that llama-server reads its keys from."""
+        return f"{self.config_dir}/api-keys"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service as it is to run."""
+
+    instance: Instance
+    model: Model
+    context: int
+    arguments: tuple[str, ...]
+    memory_needed_mib: int
+    memory_high_mib: int
+    memory_max_mib: int
+    start_timeout_seconds: int
+    environment: str
+    dropin: str
+    digest: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the role's tasks need, as a plain dictionary."""
+        return {
+            "name": self.instance.name,
+            "model": self.model.name,
+            "sha256": self.model.sha256,
+            "port": self.instance.port,
+            "context": self.context,
+            "embeddings": self.instance.embeddings,
+            "ui": self.instance.ui,
+            "arguments": list(self.arguments),
+            "memory_needed_mib": self.memory_needed_mib,
+            "memory_high_mib": self.memory_high_mib,
+            "memory_max_mib": self.memory_max_mib,
+            "start_timeout_seconds": self.start_timeout_seconds,
+            "environment": self.environment,
+            "dropin": self.dropin,
+            "digest": self.digest,
+        }
+
+    def summary(self) -> str:
+        """Return one line for people."""
+        return (
+            f"{self.instance.name}: {self.model.name} on port {self.instance.port}, "
+            f"{self.context} tokens x {self.instance.parallel}, {self.memory_needed_mib} MiB, "
+            f"up within {self.start_timeout_seconds} s"
+        )
+
+
+@dataclass
+class Problems:
+    """Collects every problem, so that one run tells them all."""
+
+    found: list[str] = field(default_factory=list)
+
+    def add(self, where: str, what: str) -> None:
+        """Note a problem of the input `where`; `what` says what is wrong and the mend."""
+        self.found.append(f"{where}: {what}")
+
+
+def _integer(value: object, where: str, low: int, high: int, problems: Problems, default: int) -> int:
+    """Cast a whole number that lies between low and high, or note a problem and return the default."""
+    try:
+        if isinstance(value, (bool, float)):
+            raise ValueError
+        number = int(str(value))
+    except (TypeError, ValueError):
+        problems.add(where, f"{value!r} is not a whole number; give one from {low} to {high}.")
+        return default
+    if not low <= number <= high:
+        problems.add(where, f"{number} is out of range; give a whole number from {low} to {high}.")
+        return default
+    return number
+
+
+def _boolean(value: object, where: str, problems: Problems, default: bool) -> bool:
+    """Cast a boolean as Ansible writes them, or note a problem and return the default."""
+    known = {"true": True, "yes": True, "false": False, "no": False}
+    found = value if isinstance(value, bool) else known.get(str(value).lower())
+    if found is None:
+        problems.add(where, f"{value!r} is not a boolean; give true or false.")
+        return default
+    return found
+
+
+def _extra_arguments(value: object, where: str, problems: Problems) -> tuple[str, ...]:
+    """Check the arguments that a service adds to those of the role."""
+    if not isinstance(value, (list, tuple)):
+        problems.add(where, 'is not a list; give one item for each word, as in ["--prio", "1"].')
+        return ()
+    words = tuple(str(word) for word in value)
+    for word in words:
+        flag = word.partition("=")[0]
+        if flag in REFUSED_FLAGS or flag in SERVER_FLAGS:
+            problems.add(where, f"{flag} belongs to the role; use the input made for it, or leave it out.")
+        if not word.isprintable():
+            problems.add(where, f"{word!r} holds a line break or control character; take it out.")
+    return words
+
+
+def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | None:
+    """Turn one item of `llama_service_instances` into an Instance, or note why that cannot be done."""
+    if not isinstance(raw, Mapping):
+        problems.add(where, "is not a dictionary; give at least `model: <name of a model>`.")
+        return None
+    known = [f.name for f in fields(Instance)]
+    for unknown in sorted(set(map(str, raw)) - set(known)):
+        problems.add(f"{where}.{unknown}", f"is not known; the keys are {', '.join(known)}.")
+    model = str(raw.get("model") or "")
+    name = str(raw.get("name") or model)
+    if not model:
+        problems.add(f"{where}.model", "is missing; name the model that this service answers with.")
+    for key, value in (("model", model), ("name", name)):
+        if value and not NAME.fullmatch(value):
+            problems.add(f"{where}.{key}", f"{value!r} is no name; use letters, digits, dot, dash, underscore.")
+    context = raw.get("context")
+    origins = str(raw.get("cors_origins") or "localhost")
+    if not re.fullmatch(r"localhost|\*|https?://[^\s,/]+", origins):
+        problems.add(f"{where}.cors_origins", f"{origins!r}: give localhost, * or one origin such as https://chat.lan.")
+    return Instance(
+        name=name,
+        model=model,
+        port=_integer(raw.get("port", 8080), f"{where}.port", 1024, 65535, problems, 0),
+        context=None
+        if context is None
+        else _integer(context, f"{where}.context", 64, 1 << 24, problems, DEFAULT_CONTEXT),
+        parallel=_integer(raw.get("parallel", 1), f"{where}.parallel", 1, 64, problems, 1),
+        threads=_integer(raw.get("threads", 0), f"{where}.threads", 0, 1024, problems, 0),
+        cache_ram_mib=_integer(raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0),
+        gpu_layers=_integer(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
+        embeddings=_boolean(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
+        ui=_boolean(raw.get("ui", True), f"{where}.ui", problems, True),
+        cors_origins=origins,
+        extra_args=_extra_arguments(raw.get("extra_args", []), f"{where}.extra_args", problems),
+    )
+
+
+def parse_instances(raw: object, problems: Problems) -> list[Instance]:
+    """Read `llama_service_instances`; notes every problem."""
+    variable = "llama_service_instances"
+    if not isinstance(raw, (list, tuple)):
+        problems.add(variable, "is not a list; give a list of services, each with at least a `model`.")
+        return []
+    parsed = [_parse_instance(item, f"{variable}[{i}]", problems) for i, item in enumerate(raw)]
+    instances = [instance for instance in parsed if instance]
+    for name, count in Counter(i.name for i in instances if i.name).items():
+        if count > 1:
+            problems.add(variable, f"{count} services are named {name}; give each a `name` of its own.")
+    for port, count in Counter(i.port for i in instances).items():
+        if count > 1 and port:
+            names = ", ".join(i.name for i in instances if i.port == port)
+            problems.add(variable, f"{count} services want port {port} ({names}); give each a `port` of its own.")
+    return instances
+
+
+#: The argument that modules take keys by. What is wrong with them parse_keys tells, in the operator's words.
+API_KEYS_ARGUMENT: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "required": True,
+    "no_log": False,
+    "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": True}, "scope": {"type": "str"}},
+}
+
+
+def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_api_keys") -> list[ApiKey]:
+    """Read the keys of an endpoint, inference keys first; notes every problem and never shows a key.
+
+    Args:
+        raw: What the inventory says.
+        problems: Where problems are noted.
+        variable: What the operator calls it; used in messages.
+    """
+    if not isinstance(raw, (list, tuple)):
+        problems.add(variable, "is not a list; give a list of {name, key}.")
+        return []
+    if not raw:
+        problems.add(variable, "is empty; an endpoint needs at least one {name, key}, best from a vault.")
+    keys: list[ApiKey] = []
+    for i, item in enumerate(raw):
+        where = f"{variable}[{i}]"
+        if not isinstance(item, Mapping):
+            problems.add(where, "is not a dictionary; give {name, key}.")
+            continue
+        for unknown in sorted(set(map(str, item)) - {"name", "key", "scope"}):
+            problems.add(f"{where}.{unknown}", "is not known; the keys are name, key, scope.")
+        found = ApiKey(str(item.get("name") or ""), str(item.get("key") or ""), str(item.get("scope") or "infer"))
+        label = f"{where} ({found.name})" if found.name else where
+        if not found.name:
+            problems.add(f"{where}.name", "is missing; say who uses the key.")
+        elif not NAME.fullmatch(found.name):
+            problems.add(
+                f"{where}.name",
+                f"{found.name!r} cannot name a key; the name is a word in the log and a label in metrics: "
+                "use letters, digits, dot, dash, underscore.",
+            )
+        if not found.key:
+            problems.add(label, f"has no `key`; make one of {MINIMUM_KEY_LENGTH} or more characters.")
+        elif len(found.key) < MINIMUM_KEY_LENGTH:
+            problems.add(
+                label,
+                f"the key has {len(found.key)} characters; make one of {MINIMUM_KEY_LENGTH} or more, "
+                "for instance with `openssl rand -hex 24`.",
+            )
+        elif not re.fullmatch(r"[!-~]+", found.key) or found.key.startswith("#") or "," in found.key:
+            problems.add(label, "use printable ASCII without spaces and commas; it must not start with #.")
+        if found.scope not in SCOPES:
+            problems.add(label, f"scope {found.scope!r} is not known; use {' or '.join(SCOPES)}.")
+        keys.append(found)
+    for what, values in (("key", [k.key for k in keys]), ("name", [k.name for k in keys])):
+        for value, count in Counter(v for v in values if v).items():
+            if count > 1:
+                owners = ", ".join(k.name or "?" for k in keys if getattr(k, what) == value)
+                problems.add(variable, f"{count} entries share one {what} ({owners}); make each unique.")
+    return sorted(keys, key=lambda key: SCOPES.index(key.scope) if key.scope in SCOPES else len(SCOPES))
+
+
+def key_file_text(keys: Sequence[ApiKey]) -> str:
+    """Return the key file's contents: one key a line, inference keys first."""
+    return "".join(f"{key.key}\n" for key in keys)
+
+
+def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
+    """Check the address to listen on and the networks that may talk to the services."""
+    try:
+        ipaddress.ip_address(listen)
+    except ValueError:
+        problems.add("llama_service_listen", f"{listen!r} is no IP address; give 0.0.0.0, :: or one of the device.")
+    variable = "llama_service_allowed_cidrs"
+    if not isinstance(cidrs, (list, tuple)) or not cidrs:
+        problems.add(variable, "is not a list of networks; give at least one, such as 192.168.0.0/16.")
+        return
+    for cidr in cidrs:
+        try:
+            ipaddress.ip_network(str(cidr))
+        except ValueError:
+            problems.add(variable, f"{cidr!r} is no network; write it like 192.168.1.0/24 (host bits zero).")
+
+
+def check_tls(certificate: str, key: str, problems: Problems) -> None:
+    """Check where certificate and key are to lie, as far as paths tell."""
+    given = {"llama_service_tls_certificate": certificate, "llama_service_tls_key": key}
+    for variable, path in given.items():
+        if not path and certificate + key:
+            problems.add(variable, "is missing; give certificate and key, or neither for plain HTTP.")
+        if path and not path.startswith("/"):
+            problems.add(variable, f"{path!r} is no absolute path; give one of the device.")
+        if path.startswith(HIDDEN):
+            problems.add(variable, f"the services cannot see {path}; put it outside of {', '.join(HIDDEN)}.")
+
+
+def _count(value: object) -> int:
+    """Return a number of GGUF metadata: per-layer lists are summed up, what is missing counts 0."""
+    if isinstance(value, (list, tuple)):
+        return sum(_count(item) for item in value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def kv_bytes_per_token(metadata: Mapping[str, Any]) -> int:
+    """Return the bytes of f16 KV cache that one token of context takes.
+
+    layers x KV heads x (key length + value length) x 2 bytes, from the GGUF keys `block_count`,
+    `attention.head_count`, `attention.head_count_kv`, `attention.key_length`, `attention.value_length` and
+    `embedding_length`. A length that is not given is `embedding_length / attention.head_count`; without
+    head_count_kv there are as many KV heads as heads; per-layer head counts come as lists. Source:
+    llama.cpp tag b11434, `llama_model::load_hparams` and `llama_kv_cache` (types f16, all layers alike).
+    Sliding windows and recurrent layers take less: this is an upper bound.
+    """
+    layers = _count(metadata.get("block_count"))
+    heads, kv_heads = metadata.get("head_count"), metadata.get("head_count_kv")
+    first_head = heads[0] if isinstance(heads, (list, tuple)) and heads else heads
+    head_length = _count(metadata.get("embedding_length")) // (_count(first_head) or 1) if first_head else 0
+    key_length = _count(metadata.get("key_length")) or head_length
+    value_length = _count(metadata.get("value_length")) or head_length
+    kv = kv_heads if _count(kv_heads) else heads
+    all_kv_heads = _count(kv) if isinstance(kv, (list, tuple)) else layers * _count(kv)
+    return all_kv_heads * (key_length + value_length) * 2 or UNKNOWN_KV_BYTES_PER_TOKEN
+
+
+def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
+    """Read what a model's manifest.json tells.
+
+    Args:
+        manifest: The parsed manifest.json.
+        directory: The directory that it lies in; the files' paths are relative to it.
+
+    Raises:
+        ValueError: The manifest does not list exactly one file of the kind `model`.
+    """
+    files = [item for item in manifest.get("files") or [] if isinstance(item, Mapping)]
+    models = [item for item in files if item.get("kind") == "model"]
+    projectors = [item for item in files if item.get("kind") == "projector"]
+    if len(models) != 1:
+        raise ValueError(f"{directory}/manifest.json lists {len(models)} files of the kind model, not one")
+    model, projector = models[0], projectors[0] if projectors else {}
+    return Model(
+        name=str(manifest.get("name") or directory.rstrip("/").rpartition("/")[2]),
+        path=f"{directory}/{model['path']}",
+        size=_count(model.get("size")),
+        sha256=str(model.get("sha256", "")),
+        projector_path=f"{directory}/{projector['path']}" if projector else "",
+        projector_size=_count(projector.get("size")),
+        projector_sha256=str(projector.get("sha256", "")),
+        context_length=_count(manifest.get("context_length")),
+        kv_bytes_per_token=kv_bytes_per_token(manifest),
+    )
+
+
+def context_of(instance: Instance, model: Model) -> int:
+    """Return the context of one conversation in tokens: what was asked for, else 4096 or the model's own."""
+    if instance.context is not None:
+        return instance.context
+    return min(DEFAULT_CONTEXT, model.context_length or DEFAULT_CONTEXT)
+
+
+def _mib(size: int) -> int:
+    """Round bytes up to MiB."""
+    return -(-size // MIB)
+
+
+def memory_needed_mib(instance: Instance, model: Model, board: Board) -> int:
+    """Return what a service takes: weights, projector, KV cache of all slots, prompt cache, overhead."""
+    cache = context_of(instance, model) * instance.parallel * model.kv_bytes_per_token
+    return _mib(model.size + model.projector_size + cache) + instance.cache_ram_mib + board.overhead_mib
+
+
+def start_timeout_seconds(model: Model, board: Board) -> int:
+    """Return how long a start may take: a fixed part, and the files' size at the slowest storage's speed."""
+    return START_BASE_SECONDS + _mib(model.size + model.projector_size) // board.load_mib_per_second
+
+
+def server_arguments(instance: Instance, model: Model, *, paths: Paths, listen: str, cores: int) -> tuple[str, ...]:
+    """Return llama-server's arguments, with every default that could hurt a small board set explicitly.
+
+    Slots are hidden because they show users' prompts; the KV cache is split so that each slot has the whole
+    context that was promised; `--fit off` and `--offline` keep the server from changing its own arguments
+    and from fetching anything.
+    """
+    context = context_of(instance, model)
+    # An embedding is made in one piece: the micro batch limits the length of the text.
+    batch, micro_batch = (context, context) if instance.embeddings else (BATCH, MICRO_BATCH)
+    arguments = ["--model", model.path, "--alias", model.name]
+    if model.projector_path:
+        arguments += ["--mmproj", model.projector_path]
+    arguments += ["--host", listen, "--port", str(instance.port), "--api-key-file", paths.key_file]
+    if paths.tls_certificate:
+        arguments += ["--ssl-cert-file", paths.tls_certificate, "--ssl-key-file", paths.tls_key]
+    arguments += ["--ctx-size", str(context * instance.parallel), "--parallel", str(instance.parallel)]
+    arguments += ["--no-kv-unified", "--cache-ram", str(instance.cache_ram_mib)]
+    arguments += ["--batch-size", str(batch), "--ubatch-size", str(micro_batch)]
+    arguments += ["--threads", str(instance.threads or max(1, cores))]
+    arguments += ["--gpu-layers", str(instance.gpu_layers), "--fit", "off", "--offline"]
+    arguments += ["--cors-origins", instance.cors_origins, "--no-cors-credentials", "--no-slots", "--metrics"]
+    if not instance.ui:
+        arguments.append("--no-ui")
+    if instance.embeddings:
+        arguments.append("--embeddings")
+    return (*arguments, *instance.extra_args)
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """Read a file that `environment_text` wrote."""
+    found = re.findall(r'^(\w+)="((?:[^"\\]|\\.)*)"$', text, flags=re.MULTILINE)
+    return {name: re.sub(r'\\(["\\`$])', r"\1", value) for name, value in found}
+
+
+def join_arguments(arguments: Sequence[str]) -> str:
+    """Join arguments so that systemd splits `$LLAMA_ARGS` into the same ones (systemd.service(5))."""
+    return " ".join(
+        argument if re.fullmatch(r"[\w@%+=:,./*-]+", argument) else '"' + re.sub(r'(["\\])', r"\\\1", argument) + '"'
+        for argument in arguments
+    )
+
+
+def environment_text(variables: Mapping[str, str]) -> str:
+    """Render an EnvironmentFile (systemd.exec(5)): double quotes, backslashes where they are needed."""
+    quoted = {name: re.sub(r'(["\\`$])', r"\\\1", value) for name, value in variables.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in quoted.items())
+
+
+def dropin_text(memory_high_mib: int, memory_max_mib: int, timeout: int, gpu: bool) -> str:
+    """Render the drop-in of one instance: its limits in memory and time."""
+    lines = [
+        "# Written by the role edge_slm.fleet.llama_service; changes are overwritten.",
+        "[Unit]",
+        # Above burst x the longest crash: else a service that dies slowly is restarted for ever.
+        f"StartLimitIntervalSec={START_BURST * (timeout + RESTART_PAUSE) + 60}",
+        f"StartLimitBurst={START_BURST}",
+        "",
+        "[Service]",
+        f"RestartSec={RESTART_PAUSE}",
+        f"TimeoutStartSec={timeout}",
+        f"MemoryHigh={memory_high_mib}M",
+        f"MemoryMax={memory_max_mib}M",
+    ]
+    if gpu:
+        lines += [
+            "# Layers on a GPU need its device nodes, its entries in /proc, a driver that compiles code.",
+            "PrivateDevices=no",
+            "DevicePolicy=auto",
+            "ProcSubset=all",
+            "MemoryDenyWriteExecute=no",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def unknown_model(instance: Instance, models: Sequence[str]) -> str:
+    """Say that a service's model is not on the device, and which ones are."""
+    there = f"there are {', '.join(sorted(models))}" if models else "there is none yet"
+    return (
+        f"the service {instance.name} wants the model {instance.model}, which is not on the device "
+        f"({there}); name one of those, or add it to edge_slm_models and run playbooks/receive.yml."
+    )
+
+
+def check_models(instances: Sequence[Instance], models: Mapping[str, Model], problems: Problems) -> None:
+    """Check each service against its model, as far as the model is there."""
+    for instance in instances:
+        model = models.get(instance.model)
+        if model and instance.context and model.context_length and instance.context > model.context_length:
+            problems.add(
+                "llama_service_instances",
+                f"the service {instance.name} wants a context of {instance.context} tokens, {model.name} was "
+                f"made for {model.context_length}; set `context` to that or less.",
+            )
+
+
+def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], board: Board, problems: Problems) -> None:
+    """Refuse services that together do not fit the board, with the numbers."""
+    present = [(i, models[i.model]) for i in instances if i.model in models]
+    needs = [(i, m, memory_needed_mib(i, m, board)) for i, m in present]
+    total = sum(need for _, _, need in needs)
+    if total <= board.budget_mib:
+        return
+    detail = "; ".join(
+        f"{i.name} {need} (weights {_mib(m.size + m.projector_size)}, KV cache "
+        f"{_mib(context_of(i, m) * i.parallel * m.kv_bytes_per_token)} for {context_of(i, m)} tokens x "
+        f"{i.parallel}, prompt cache {i.cache_ram_mib}, overhead {board.overhead_mib})"
+        for i, m, need in needs
+    )
+    problems.add(
+        "llama_service_instances",
+        f"the services need {total} MiB, the board has {board.memory_mib} MiB of which "
+        f"{board.reserve_mib} MiB are kept for the system: {board.budget_mib} MiB are left. {detail}. "
+        "Take a smaller model or quantisation, less `context`, `parallel` or `cache_ram_mib`, fewer "
+        "services, or lower llama_service_memory_reserve_mib.",
+    )
+
+
+def plan_service(
+    instance: Instance,
+    model: Model,
+    board: Board,
+    paths: Paths,
+    *,
+    listen: str,
+    release: str,
+    unit: str,
+    keys: str,
+    pair: str = "",
+) -> Service:
+    """Decide how one service is to run.
+
+    Args:
+        instance: The service.
+        model: Its model on the device.
+        board: The device.
+        paths: Where things lie on it.
+        listen: Address that the server listens on.
+        release: Key of the release that `current` points to.
+        unit: Text of the systemd template unit.
+        keys: Text of the key file; only its digest is used.
+        pair: Text of the certificate and its key; only its digest is used.
+    """
+    arguments = server_arguments(instance, model, paths=paths, listen=listen, cores=board.cores)
+    needed = memory_needed_mib(instance, model, board)
+    # The kernel counts the weights' page cache too, and repacked weights exist twice while they load:
+    # MemoryHigh makes it drop that cache early, MemoryMax is where a leak ends.
+    high, top = needed + needed // 8, needed + needed // 4
+    timeout = start_timeout_seconds(model, board)
+    dropin = dropin_text(high, top, timeout, instance.gpu_layers > 0)
+    variables = {
+        "LLAMA_ARGS": join_arguments(arguments),
+        "EDGE_SLM_PORT": str(instance.port),
+        "EDGE_SLM_RELEASE": release,
+        "EDGE_SLM_HEALTH_URL": health_url(listen, instance.port, tls=bool(paths.tls_certificate)),
+    }
+    restarting = {
+        "environment": variables,
+        "unit": unit,
+        "dropin": dropin,
+        "keys": hashlib.sha256(keys.encode()).hexdigest(),
+        "model": model.sha256,
+        "projector": model.projector_sha256,
+    }
+    if paths.tls_certificate:
+        variables["EDGE_SLM_TLS_CERTIFICATE"] = paths.tls_certificate
+        restarting["tls"] = hashlib.sha256(pair.encode()).hexdigest()
+    restart_digest = digest(restarting)
+    environment = environment_text({**variables, "EDGE_SLM_DIGEST": restart_digest})
+    return Service(
+        instance=instance,
+        model=model,
+        context=context_of(instance, model),
+        arguments=arguments,
+        memory_needed_mib=needed,
+        memory_high_mib=high,
+        memory_max_mib=top,
+        start_timeout_seconds=timeout,
+        environment=environment,
+        dropin=dropin,
+        digest=restart_digest,
+    )
+
+
+def base_url(listen: str, port: int, *, tls: bool = False) -> str:
+    """Return the URL under which the device itself reaches a server that listens on that address."""
+    address = ipaddress.ip_address(listen)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
+    return f"{'https' if tls else 'http'}://{url_host(str(address))}:{port}"
+
+
+def url_host(address: str) -> str:
+    """Return a name or address as URLs want it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def health_url(listen: str, port: int, *, tls: bool = False) -> str:
+    """Return the URL that tells whether a server has loaded its model."""
+    return f"{base_url(listen, port, tls=tls)}/health"
+
+
+def stale_instances(wanted: Sequence[str], config_files: Sequence[str], unit_files: Sequence[str]) -> list[str]:
+    """Return the instances that left something on the device but are no longer wanted.
+
+    Args:
+        wanted: Names of the instances that are to be there.
+        config_files: Names of the files in the configuration directory.
+        unit_files: Names of files and directories in systemd's directories: drop-ins and enabled instances.
+    """
+    found = {name[: -len(".env")] for name in config_files if name.endswith(".env")}
+    for name in unit_files:
+        match = re.fullmatch(r"llama-server@(.+)\.service(?:\.d)?", name)
+        if match:
+            found.add(match.group(1))
+    return sorted(found - set(wanted))

@@ -1,0 +1,450 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What HAProxy in front of Ollama is configured with: keys, routes, limits; decided, not done.
+
+The grammar is that of HAProxy 2.2 and newer. Who asks is decided in the frontend; what a key may do is decided in a
+backend of its own, so that HAProxy's own metrics have a series for each key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey, Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
+
+UNIT = "edge-slm-proxy.service"
+USER = "edge-slm-proxy"
+CONFIG_DIR = "/etc/edge-slm/proxy"
+CONFIG = f"{CONFIG_DIR}/haproxy.cfg"
+KEY_MAP = f"{CONFIG_DIR}/keys.map"
+TLS_PEM = f"{CONFIG_DIR}/tls.pem"
+RUN_DIR = "/run/edge-slm-proxy"
+ADMIN_SOCKET = f"{RUN_DIR}/admin.sock"
+MASTER_SOCKET = f"{RUN_DIR}/master.sock"
+
+#: Where Ollama listens: never anywhere but on this host.
+BACKEND_ADDRESS = "127.0.0.1"
+
+#: Routes that make something from a prompt; POST. Their bodies are limited in size.
+INFERENCE_ROUTES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/messages",
+    "/v1/responses",
+    "/api/chat",
+    "/api/embed",
+    "/api/embeddings",
+    "/api/generate",
+)
+#: Routes that tell which models there are; GET and HEAD. `ollama` asks for `/` first. /v1/models/NAME belongs to them.
+LISTING_ROUTES = ("/", "/v1/models", "/api/ps", "/api/tags", "/api/version")
+#: Tells about one model; POST, and the `ollama` command needs it before it chats.
+SHOW_ROUTE = "/api/show"
+
+#: What operators call the keys of this role.
+KEYS_VARIABLE = "endpoint_proxy_api_keys"
+ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+")
+
+#: Whole numbers among the inputs: name without the role's, least and greatest value.
+NUMBERS = {
+    "port": (1024, 65535),
+    "backend_port": (1024, 65535),
+    "max_connections": (16, 16384),
+    "key_connections": (1, 16384),
+    "key_requests_per_minute": (1, 1000000),
+    "body_max_mib": (1, 1024),
+    "header_timeout_seconds": (1, 600),
+    "generation_timeout_seconds": (10, 86400),
+}
+
+#: TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
+TLS12_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The role's inputs but for keys and certificate, checked."""
+
+    listen: str = "0.0.0.0"  # noqa: S104 (the proxy is there to be reached)
+    port: int = 11434
+    backend_port: int = 11435
+    cors_origins: tuple[str, ...] = ()
+    max_connections: int = 512
+    key_connections: int = 16
+    key_requests_per_minute: int = 600
+    body_max_mib: int = 32
+    header_timeout_seconds: int = 10
+    generation_timeout_seconds: int = 600
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that waits for connections."""
+
+    address: str
+    port: int
+    uid: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What has to be done with the unit. `reason` says why."""
+
+    daemon_reload: bool = False
+    enable: bool = False
+    restart: bool = False
+    reload: bool = False
+    reason: str = ""
+
+
+def _number(value: object, name: str, default: int, problems: Problems) -> int:
+    """Cast a whole number within its range, or note a problem."""
+    low, high = NUMBERS[name]
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d+", text) or not low <= int(text) <= high:
+        problems.add(f"endpoint_proxy_{name}", f"{value!r} will not do; give a whole number from {low} to {high}.")
+        return default
+    return int(text)
+
+
+def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
+    """Read the inputs by their names without the role's; notes every problem."""
+    defaults = Settings()
+    numbers = {name: _number(raw[name], name, getattr(defaults, name), problems) for name in NUMBERS}
+    listen = str(raw["listen"])
+    try:
+        ipaddress.ip_address(listen)
+    except ValueError:
+        problems.add("endpoint_proxy_listen", f"{listen!r} is no IP address; give 0.0.0.0, :: or one of the device.")
+        listen = defaults.listen
+    origins = raw["cors_origins"] if isinstance(raw["cors_origins"], (list, tuple)) else [raw["cors_origins"]]
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(str(origin)):
+            problems.add(
+                "endpoint_proxy_cors_origins",
+                f"{origin!r} is no origin; give scheme and host as in https://chat.lan, or *.",
+            )
+    if numbers["port"] == numbers["backend_port"] and clashes(BACKEND_ADDRESS, listen):
+        problems.add(
+            "endpoint_proxy_backend_port",
+            f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. Give Ollama another one.",
+        )
+    return Settings(listen=listen, cors_origins=tuple(map(str, origins)), **numbers)
+
+
+def clashes(one: str, other: str) -> bool:
+    """Tell whether two addresses cannot both be listened on at one port."""
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    # `::` is bound for IPv4 as well, here and in nearly every other program.
+    for wild, fixed in ((first, second), (second, first)):
+        if wild.is_unspecified and (wild.version == 6 or fixed.version == 4 or fixed.is_unspecified):
+            return True
+    return first == second
+
+
+def parse_listeners(table: str) -> list[Listener]:
+    """Read /proc/net/tcp or tcp6; returns the sockets that listen."""
+    found = []
+    for line in table.splitlines()[1:]:
+        columns = line.split()
+        if len(columns) < 10 or columns[3] != "0A":
+            continue
+        address, _, port = columns[1].partition(":")
+        # The kernel prints each 32-bit word in the machine's order, little-endian on all boards there are.
+        raw = b"".join(bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8))
+        found.append(Listener(str(ipaddress.ip_address(raw)), int(port, 16), int(columns[7]), int(columns[9])))
+    return found
+
+
+def port_problem(settings: Settings, owner: str) -> str:
+    """Say that another program, here `owner`, holds the port."""
+    hint = (
+        f" Ollama belongs on {BACKEND_ADDRESS}:{settings.backend_port}, behind the proxy."
+        if owner.startswith("ollama")
+        else ""
+    )
+    return f"port {settings.port} is taken by {owner}; stop it, or give another port.{hint}"
+
+
+def key_digest(key: str) -> str:
+    """Return what is known of a key on the device: its sha256 as HAProxy writes it."""
+    return hashlib.sha256(key.encode()).hexdigest().upper()
+
+
+def key_map_text(keys: Sequence[ApiKey]) -> str:
+    """Return the map from a key's sha256 to its scope and name."""
+    return "".join(f"{key_digest(key.key)} {key.scope}/{key.name}\n" for key in keys)
+
+
+def outdated(live_map: str, key_map: str) -> list[str]:
+    """Return the sums of keys that a worker still takes for what they no longer are.
+
+    Args:
+        live_map: A worker's answer to `show map`: an address, a sum, scope and name in each line.
+        key_map: The map on the disk.
+    """
+    valid = {tuple(line.split()) for line in key_map.splitlines()}
+    rows = [tuple(line.split()[1:]) for line in live_map.splitlines() if len(line.split()) == 3]
+    return [row[0] for row in rows if row not in valid]
+
+
+def error_body(message: str, kind: str, code: str) -> str:
+    """Return an error as OpenAI's API words them; single quotes would end HAProxy's string."""
+    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+#: What HAProxy says by itself when something goes wrong on the way.
+OWN_ERRORS = {
+    400: error_body("The request is malformed.", "invalid_request_error", "bad_request"),
+    408: error_body("The request did not arrive in time.", "invalid_request_error", "request_timeout"),
+    500: error_body("The proxy failed.", "server_error", "proxy_error"),
+    502: error_body("The model server broke off.", "server_error", "bad_gateway"),
+    503: error_body("The model server does not answer.", "server_error", "service_unavailable"),
+    504: error_body("The model server was silent for too long.", "server_error", "gateway_timeout"),
+}
+NO_KEY = error_body(
+    "A right API key is needed. Send it as: Authorization: Bearer KEY", "invalid_request_error", "invalid_api_key"
+)
+NOT_ALLOWED = error_body("This key may only ask models.", "invalid_request_error", "insufficient_permissions")
+TOO_FAST = error_body("Too many requests a minute with this key.", "requests", "rate_limit_exceeded")
+TOO_MANY = error_body("Too many requests at a time with this key.", "requests", "rate_limit_exceeded")
+NO_LENGTH = error_body(
+    "Send the body with a Content-Length, not in chunks.", "invalid_request_error", "length_required"
+)
+
+
+def _answer(status: int, body: str, condition: str, *headers: str) -> str:
+    """Return a rule that answers at once."""
+    added = "".join(f" hdr {header}" for header in headers)
+    return f"http-request return status {status} content-type application/json string '{body}'{added} {condition}"
+
+
+def _bind(settings: Settings, tls: bool) -> str:
+    """Return the line that says where to listen."""
+    wild = " v4v6" if settings.listen == "::" else ""
+    secure = f" ssl crt {TLS_PEM} alpn http/1.1" if tls else ""
+    return f"bind {serving.url_host(settings.listen)}:{settings.port}{wild}{secure}"
+
+
+def _cors(origins: Sequence[str]) -> list[str]:
+    """Return the rules for web pages of other origins; browsers send no key with the question before the question."""
+    if not origins:
+        return []
+    allowed = "-m found" if "*" in origins else f"-m str {' '.join(origins)}"
+    preflight = "{ method OPTIONS } { req.hdr(access-control-request-method) -m found } { var(txn.origin) -m found }"
+    return [
+        f"http-request set-var(txn.origin) req.hdr(origin) if {{ req.hdr(origin) {allowed} }}",
+        "http-request set-var(txn.wanted) req.fhdr(access-control-request-headers)",
+        "http-after-response set-header Access-Control-Allow-Origin %[var(txn.origin)] if { var(txn.origin) -m found }",
+        "http-after-response set-header Vary Origin if { var(txn.origin) -m found }",
+        "http-request return status 204"
+        ' hdr Access-Control-Allow-Methods "GET, HEAD, POST, DELETE"'
+        ' hdr Access-Control-Allow-Headers "%[var(txn.wanted)]"'
+        f" hdr Access-Control-Max-Age 600 if {preflight}",
+    ]
+
+
+def _frontend(settings: Settings, tls: bool) -> list[str]:
+    """Return the frontend: who asks, and for which kind of route."""
+    health = "{ path /healthz } { method GET }"
+    down = OWN_ERRORS[503]
+    return [
+        _bind(settings, tls),
+        'log-format "key=%[var(txn.key)] status=%ST method=%HM path=%[var(txn.path)] first_byte_ms=%Tr '
+        'total_ms=%Ta bytes=%B client=%ci end=%ts"',
+        "http-request set-var(txn.path) path",
+        "# Open to everybody, and nothing else is: does Ollama answer?",
+        f"http-request set-log-level silent if {health}",
+        _answer(200, '{"status": "ok"}', f"if {health} {{ nbsrv(ollama) ge 1 }}"),
+        _answer(503, down, f"if {health}"),
+        *_cors(settings.cors_origins),
+        "# One header, two words: Bearer and a key whose sha256 is known.",
+        'http-request set-var(txn.sum) req.fhdr(authorization),word(2," "),sha2(256),hex'
+        " if { req.fhdr_cnt(authorization) 1 }"
+        ' { req.fhdr(authorization),word(1," "),lower -m str bearer }'
+        ' !{ req.fhdr(authorization),word(3," ") -m len gt 0 }',
+        f"http-request set-var(txn.key) var(txn.sum),map_str({KEY_MAP}),field(2,/) if {{ var(txn.sum) -m found }}",
+        _answer(401, NO_KEY, "unless { var(txn.key) -m found }", "WWW-Authenticate Bearer"),
+        "# Exactly these paths, letter by letter: whatever else a path may mean to Ollama is for admin keys.",
+        f"http-request set-var(txn.route) str(inference) if {{ method POST }} {{ path {' '.join(INFERENCE_ROUTES)} }}",
+        f"http-request set-var(txn.route) str(listing) if {{ method GET HEAD }} {{ path {' '.join(LISTING_ROUTES)} }}",
+        f"http-request set-var(txn.route) str(listing) if {{ method POST }} {{ path {SHOW_ROUTE} }}",
+        "http-request set-var(txn.route) str(listing) if { method GET HEAD } { path_beg /v1/models/ }"
+        " !{ path,field(5,/) -m len gt 0 } !{ path_sub .. ; '#' %2 %5 }",
+        "# What Ollama gets to see: no key, no origin (it would refuse it), its own address, no other host in the URL.",
+        "http-request set-uri %[pathq] if { pathq -m beg / }",
+        "http-request del-header Authorization",
+        "http-request del-header Origin",
+        "http-request del-header Upgrade",
+        f"http-request set-header Host {BACKEND_ADDRESS}:{settings.backend_port}",
+        "http-request set-header X-Forwarded-For %[src]",
+        "use_backend key-%[var(txn.key)]",
+    ]
+
+
+def _key_backend(key: ApiKey, settings: Settings) -> list[str]:
+    """Return the backend of one key: what it may do, and how much of it."""
+    inference = "{ var(txn.route) -m str inference }"
+    limit = settings.body_max_mib << 20
+    too_large = error_body(
+        f"The body is larger than {settings.body_max_mib} MiB.", "invalid_request_error", "request_too_large"
+    )
+    if key.scope == "admin":
+        scope = ["http-request use-service prometheus-exporter if { path /metrics } { method GET }"]
+    else:
+        scope = [_answer(403, NOT_ALLOWED, "unless { var(txn.route) -m found }")]
+    return [
+        "http-request track-sc0 var(txn.key) table rates",
+        _answer(429, TOO_FAST, f"if {{ sc_http_req_rate(0) gt {settings.key_requests_per_minute} }}", "Retry-After 10"),
+        *scope,
+        _answer(429, TOO_MANY, f"if {{ be_conn gt {settings.key_connections} }}", "Retry-After 2"),
+        # The size of a body in chunks is known only when all of it has passed.
+        _answer(411, NO_LENGTH, f"if {inference} {{ req.hdr(transfer-encoding) -m found }}"),
+        _answer(411, NO_LENGTH, f"if {inference} !{{ req.hdr(content-length) -m found }}"),
+        _answer(413, too_large, f"if {inference} {{ req.body_size gt {limit} }}"),
+        f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} track ollama/ollama",
+    ]
+
+
+def _section(head: str, lines: Iterable[str]) -> str:
+    """Return one section of the configuration."""
+    return "\n".join([head, *(f"    {line}" for line in lines)]) + "\n"
+
+
+def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, mark: str) -> str:
+    """Return HAProxy's configuration.
+
+    Args:
+        settings: The inputs.
+        keys: Keys; only names and scopes are written.
+        tls: Whether `TLS_PEM` is there to be used.
+        mark: What the running process is to be known by; a worker tells it on its socket.
+    """
+    tls_lines = [
+        "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+        f"ssl-default-bind-ciphers {':'.join(TLS12_CIPHERS)}",
+    ]
+    parts = [
+        "# Written by the role edge_slm.fleet.endpoint_proxy; changes are overwritten.\n",
+        _section(
+            "global",
+            [
+                f"description {mark}",
+                "log stdout format raw daemon",
+                f"maxconn {settings.max_connections}",
+                # The CPU is the model's; two threads pass on more than any board can answer.
+                "nbthread 2",
+                f"stats socket {ADMIN_SOCKET} mode 600 level admin expose-fd listeners",
+                *(tls_lines if tls else []),
+            ],
+        ),
+        _section(
+            "defaults",
+            [
+                "mode http",
+                "log global",
+                "option dontlognull",
+                "# A token is sent when it is there.",
+                "option http-no-delay",
+                "retries 1",
+                "timeout connect 5s",
+                f"timeout http-request {settings.header_timeout_seconds}s",
+                "timeout http-keep-alive 30s",
+                "timeout client 30s",
+                f"timeout server {settings.generation_timeout_seconds}s",
+                *(
+                    f"http-error status {status} content-type application/json string '{body}'"
+                    for status, body in OWN_ERRORS.items()
+                ),
+            ],
+        ),
+        _section("frontend endpoint", _frontend(settings, tls)),
+        _section(
+            "# Asks Ollama every two seconds whether it is there; the others believe this one.\nbackend ollama",
+            [
+                "option httpchk GET /api/version",
+                f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} check inter 2s fall 2 rise 1",
+            ],
+        ),
+        _section(
+            "# Requests a minute of each key.\nbackend rates",
+            ["stick-table type string len 64 size 1k expire 2m store http_req_rate(60s)"],
+        ),
+        *(_section(f"backend key-{key.name}", _key_backend(key, settings)) for key in keys),
+    ]
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is to lie on the device, and what the process that runs with it is known by."""
+
+    config: str
+    key_map: str
+    mark: str
+
+
+def plan(settings: Settings, keys: Sequence[ApiKey], tls: bool, pem: str) -> Plan:
+    """Decide what is to lie on the device.
+
+    Args:
+        settings: The inputs.
+        keys: The keys.
+        tls: Whether to speak TLS.
+        pem: Certificate and key; only their sum is used.
+    """
+    key_map = key_map_text(keys)
+    secret = hashlib.sha256(pem.encode()).hexdigest()
+    mark = digest({"config": render(settings, keys, tls, ""), "keys": key_map, "tls": secret})[:32]
+    return Plan(render(settings, keys, tls, mark), key_map, mark)
+
+
+def steps_to_run(unit: Unit, unit_mark: str, loaded: str, mark: str) -> Steps:
+    """Decide how the proxy gets to run with what lies on the disk, from the live state alone.
+
+    Args:
+        unit: The unit; its environment is that of the running master.
+        unit_mark: What the unit's file sets for a process started under it.
+        loaded: Mark of the configuration that the running worker has; '' where none answers.
+        mark: Mark of the configuration on the disk.
+    """
+    stale = unit.stale or unit.load == "not-found"
+    if unit.active not in ("active", "reloading") or not unit.pid:
+        reason = f"was {unit.active or 'not there'}"
+    elif stale or unit.digest != unit_mark:
+        reason = "its unit has changed"
+    elif not loaded:
+        reason = "its worker did not answer"
+    else:
+        changed = "its configuration, keys or certificate have changed" if loaded != mark else ""
+        return Steps(enable=not unit.enabled, reload=bool(changed), reason=changed)
+    return Steps(daemon_reload=stale, enable=not unit.enabled, restart=True, reason=reason)
+
+
+def description(show_info: str) -> str:
+    """Return the mark that a worker tells in its answer to `show info`."""
+    found = re.search(r"^description: *(\S+)", show_info, re.M | re.I)
+    return found.group(1) if found else ""
+
+
+def worker_pids(show_proc: str) -> list[int]:
+    """Return the workers in the master's answer to `show proc`, those on their way out too."""
+    return [int(row[0]) for row in map(str.split, show_proc.splitlines()) if len(row) > 1 and row[1] == "worker"]

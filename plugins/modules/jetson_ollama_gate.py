@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module edge_slm.fleet.ollama_gate."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: jetson_ollama_gate
+short_description: Pass when a model of an Ollama server has really answered, on the GPU where that is demanded
+version_added: 0.1.0
+description:
+  - Runs on the device. Lets the model make a few tokens, which loads it, and looks meanwhile in C(/api/ps) how much
+    of it is on the GPU. Then asks it through the OpenAI route as users do. A model that makes embeddings is asked for
+    one.
+  - On failure the message holds the numbers and the causes that can be seen in O(container) and its log.
+author:
+  - edge_slm.fleet contributors (@edge-slm)
+options:
+  url:
+    description: The server.
+    type: str
+    default: http://127.0.0.1:11435
+  model:
+    description: Name of the model.
+    type: str
+    required: true
+  require_gpu:
+    description: Fail where the model is not on the GPU.
+    type: bool
+    default: true
+  gpu_share:
+    description: How much of the model must be on the GPU, in percent.
+    type: float
+    default: 100
+  context:
+    description: The context that the loaded model must have, in tokens; 0 = any. Ollama 0.6 does not tell it.
+    type: int
+    default: 0
+  container:
+    description: Name of the server's container. On failure Docker is asked about it.
+    type: str
+    default: ""
+  timeout:
+    description: How long loading and the first token may take, and then the answer, in seconds.
+    type: int
+    default: 300
+attributes:
+  check_mode:
+    support: full
+    description: Skipped; nothing may be running yet.
+  diff_mode:
+    support: none
+    description: Nothing changes.
+"""
+
+EXAMPLES = r"""
+- name: See that phi3:mini answers from the GPU
+  edge_slm.fleet.jetson_ollama_gate:
+    model: phi3:mini
+    context: 4096
+    container: ollama
+"""
+
+RETURN = r"""
+text:
+  description: What the model answered; the length of the vector for embeddings.
+  returned: success
+  type: str
+tokens_per_second:
+  description: Speed of generation as Ollama measured it; 0 for embeddings.
+  returned: success
+  type: float
+gpu:
+  description:
+    - size and size_vram in bytes, share in percent, and whether that proves that the GPU takes part.
+  returned: always, once the model was loaded
+  type: dict
+context:
+  description: Context of the loaded model in tokens; 0 where the server does not tell.
+  returned: success
+  type: int
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import prove
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server, url_problem
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import (
+    find_loaded,
+    judge,
+    known_causes,
+    makes_embeddings,
+    probe,
+)
+
+#: Lines of the log that causes are looked for in.
+LOG_LINES = 400
+
+
+def inspect(module: AnsibleModule, container: str) -> tuple[dict[str, Any], str]:
+    """Return what Docker tells of a container, and its log; empty where it cannot be asked."""
+    if not container or not module.get_bin_path("docker"):
+        return {}, ""
+    _rc, told, _err = module.run_command(["docker", "inspect", "--type", "container", container])
+    _rc, out, err = module.run_command(["docker", "logs", "--tail", str(LOG_LINES), container])
+    found: Any = []
+    with contextlib.suppress(ValueError):
+        found = json.loads(told)
+    return (found[0] if found else {}), f"{out}{err}"
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "default": "http://127.0.0.1:11435"},
+            "model": {"type": "str", "required": True},
+            "require_gpu": {"type": "bool", "default": True},
+            "gpu_share": {"type": "float", "default": 100},
+            "context": {"type": "int", "default": 0},
+            "container": {"type": "str", "default": ""},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    model, url = given["model"], given["url"].rstrip("/")
+    if problem := url_problem(url):
+        module.fail_json(msg=f"url: {problem}.")
+    if not 0 < given["gpu_share"] <= 100:
+        module.fail_json(
+            msg=f"gpu_share: {given['gpu_share']:g} is not a share; give more than 0 and up to 100 percent."
+        )
+    if module.check_mode:
+        module.exit_json(changed=False, skipped=True, msg="Check mode: nothing may be running yet.")
+
+    def fail(problems: list[str], causes: list[str], facts: Mapping[str, Any]) -> None:
+        lines = [f"The model {model} at {url} does not serve as it should: {'; '.join(problems)}."]
+        lines += [f"Likely cause: {cause}." for cause in causes]
+        module.fail_json(msg="\n".join(lines), **facts)
+
+    server = Server(url)
+    shown: dict[str, Any] = {}
+    try:
+        shown = server.show(model)
+        seen = probe(server, model, makes_embeddings(shown), given["timeout"])
+    except OllamaError as error:
+        inspected, log = inspect(module, given["container"])
+        causes = known_causes(None, str(shown.get("parameters") or ""), inspected, log) if inspected else []
+        fail([str(error)], causes, {})
+    loaded = find_loaded(seen.running, model, seen.digest)
+    facts = {"gpu": loaded.as_dict() if loaded else {"size": 0, "size_vram": 0, "share": 0.0, "proven": False}}
+    problems = judge(loaded, require_gpu=given["require_gpu"], gpu_share=given["gpu_share"], context=given["context"])
+    generation = prove(url, "", model, makes_embeddings(shown), given["timeout"])
+    if generation.problem:
+        problems.append(generation.problem)
+    if problems:
+        inspected, log = inspect(module, given["container"])
+        on_cpu = given["require_gpu"] and loaded is not None and loaded.share < given["gpu_share"]
+        parameters = str(shown.get("parameters") or "")
+        causes = known_causes(loaded, parameters, inspected, log, seen.running) if on_cpu else []
+        fail(problems, causes, facts)
+    module.exit_json(
+        changed=False,
+        text=generation.text,
+        tokens_per_second=seen.tokens_per_second,
+        context=loaded.context if loaded else 0,
+        **facts,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Docker's settings on a Jetson: merged, put back, compared with the daemon that runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
+
+NVIDIA = {"args": [], "path": "nvidia-container-runtime"}
+OURS = {
+    "runtimes": {"nvidia": NVIDIA},
+    "log-driver": "json-file",
+    "log-opts": {"max-size": "10m", "max-file": "3"},
+    "live-restore": True,
+}
+
+#: What an owner may have, and what becomes of it.
+MERGES: list[tuple[dict[str, Any], Wanted, dict[str, Any]]] = [
+    ({}, Wanted(), OURS),
+    ({"dns": ["10.0.0.1"]}, Wanted(), {"dns": ["10.0.0.1"], **OURS}),
+    (
+        {"runtimes": {"kata": {"path": "kata"}}, "log-opts": {"labels": "a"}},
+        Wanted(),
+        {
+            **OURS,
+            "runtimes": {"kata": {"path": "kata"}, "nvidia": NVIDIA},
+            "log-opts": {"labels": "a", "max-size": "10m", "max-file": "3"},
+        },
+    ),
+    # JetPack's own file, and one with the runtime at another path: left alone.
+    ({"runtimes": {"nvidia": NVIDIA}}, Wanted(), OURS),
+    (
+        {
+            "runtimes": {"nvidia": {"path": "/opt/nvidia-container-runtime", "runtimeArgs": []}},
+            "default-runtime": "nvidia",
+        },
+        Wanted(log_max_mib=0),
+        {
+            "runtimes": {"nvidia": {"path": "/opt/nvidia-container-runtime", "runtimeArgs": []}},
+            "default-runtime": "nvidia",
+            "live-restore": True,
+        },
+    ),
+    ({"runtimes": {"nvidia": {"path": "runc"}}}, Wanted(), OURS),
+    # journald rotates by itself, and dockerd would refuse max-size with it.
+    (
+        {"log-driver": "journald"},
+        Wanted(live_restore=False),
+        {"log-driver": "journald", "runtimes": {"nvidia": NVIDIA}, "live-restore": False},
+    ),
+    ({"data-root": "/a"}, Wanted(data_root="/mnt/nvme/docker"), {"data-root": "/mnt/nvme/docker", **OURS}),
+]
+
+
+@pytest.mark.parametrize(("current", "wanted", "expected"), MERGES)
+def test_merging_keeps_what_the_owner_has(current: dict[str, Any], wanted: Wanted, expected: dict[str, Any]) -> None:
+    settings = decide.settings(current, wanted)
+    merged = decide.merged(current, settings)
+    assert merged == expected
+    assert decide.merged(merged, decide.settings(merged, wanted)) == merged
+
+
+@pytest.mark.parametrize(("current", "wanted", "expected"), MERGES)
+def test_absent_puts_back_what_was_there(current: dict[str, Any], wanted: Wanted, expected: dict[str, Any]) -> None:
+    settings = decide.settings(current, wanted)
+    notes = decide.before(current, settings, {})
+    # A second run sees our own settings, and must not take them for the owner's.
+    again = decide.before(expected, decide.settings(expected, wanted), notes)
+    assert again == notes
+    put_back = {**current, "data-root": wanted.data_root} if wanted.data_root else current
+    assert decide.restored(expected, again) == put_back
+
+
+def test_absent_leaves_what_was_changed_since() -> None:
+    notes = decide.before({}, decide.settings({}, Wanted()), {})
+    assert decide.restored({**OURS, "live-restore": False}, notes) == {"live-restore": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{\n  "dns": ["10.0.0.1"],\n}\n', "/etc/docker/daemon.json, line 3, column 1: this is no JSON"),
+        ("live-restore: true\n", "line 1, column 1"),
+        ("[]", "this is no JSON object"),
+        ('{"runtimes": []}', "runtimes is no JSON object"),
+    ],
+)
+def test_a_file_that_is_no_json_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match="left as it is") as error:
+        decide.parse_daemon(text)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_an_empty_file_is_an_empty_object(text: str) -> None:
+    assert decide.parse_daemon(text) == {}
+    assert decide.text_of({}) == ""
+
+
+INFO = {
+    "Runtimes": {"runc": {}, "nvidia": {}},
+    "DockerRootDir": "/var/lib/docker",
+    "LiveRestoreEnabled": True,
+    "LoggingDriver": "json-file",
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "info", "modified", "started", "reasons"),
+    [
+        (OURS, INFO, 10, 20, []),
+        (OURS, {}, 10, 20, ["it does not run"]),
+        (OURS, {**INFO, "Runtimes": {"runc": {}}}, 10, 20, ["it does not know the runtime nvidia"]),
+        (OURS, {**INFO, "LiveRestoreEnabled": False}, 10, 20, ["live-restore differs"]),
+        ({**OURS, "data-root": "/x"}, INFO, 10, 20, ["its data lies in /var/lib/docker"]),
+        ({**OURS, "log-driver": "journald"}, INFO, 10, 20, ["its log driver differs"]),
+        # log-opts are in no answer of the daemon: only the times tell.
+        (OURS, INFO, 20, 10, ["/etc/docker/daemon.json is younger than its start"]),
+        ({}, {**INFO, "LiveRestoreEnabled": False}, 0, 20, []),
+    ],
+)
+def test_why_dockerd_is_restarted(
+    content: dict[str, Any], info: dict[str, Any], modified: float, started: float, reasons: list[str]
+) -> None:
+    assert decide.restart_reasons(content, info, modified, started) == reasons
+
+
+def test_dockerd_learns_of_new_ca_certificates() -> None:
+    assert decide.restart_reasons(OURS, INFO, 10, 20, trusted=15) == []
+    assert decide.restart_reasons(OURS, INFO, 10, 20, trusted=25) == [
+        "the host trusts other CA certificates since its start"
+    ]
+
+
+POLICY = """\
+docker.io:
+  Installed: (none)
+  Candidate: 27.5.1-0ubuntu3~22.04.2
+  Version table:
+     27.5.1-0ubuntu3~22.04.2 500
+docker-ce:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+nvidia-container-toolkit:
+  Installed: (none)
+  Candidate: 1.16.2-1
+"""
+
+
+@pytest.mark.parametrize(
+    ("known", "docker", "toolkit"),
+    [
+        (["docker.io"], ["docker.io"], []),
+        (["docker.io", "docker-cli", "docker-ce"], ["docker.io", "docker-cli"], []),
+        (["docker-ce", "docker-ce-cli", "containerd.io"], ["docker-ce", "docker-ce-cli", "containerd.io"], []),
+        (["nvidia-container", "nvidia-container-toolkit"], [], ["nvidia-container"]),
+        (["nvidia-container-toolkit"], [], ["nvidia-container-toolkit"]),
+        ([], [], []),
+    ],
+)
+def test_what_is_installed_from(known: list[str], docker: list[str], toolkit: list[str]) -> None:
+    candidates = dict.fromkeys(known, "1")
+    assert decide.docker_packages(candidates) == docker
+    assert decide.toolkit_packages(candidates) == toolkit
+
+
+def test_what_apt_knows() -> None:
+    assert decide.parse_candidates(POLICY) == {
+        "docker.io": "27.5.1-0ubuntu3~22.04.2",
+        "nvidia-container-toolkit": "1.16.2-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "good"),
+    [("20.10.5", True), ("19.03.15", False), ("28.1.1", True), ("20.9", False), ("", False)],
+)
+def test_which_docker_is_new_enough(version: str, good: bool) -> None:
+    assert decide.is_new_enough(version) is good
+
+
+STATUS = """\
+Package: docker.io
+Status: install ok installed
+Version: 1
+
+Package: containerd
+Status: hold ok installed
+
+Package: docker-ce
+Status: deinstall ok config-files
+
+Package: vim
+Status: install ok installed
+"""
+
+
+@pytest.mark.parametrize(
+    ("hold", "coming", "names"),
+    [
+        (True, [], {"docker.io": "hold"}),
+        (True, ["docker-cli", "python3-requests"], {"docker.io": "hold", "docker-cli": "hold"}),
+        (False, ["docker-cli"], {"containerd": "install"}),
+        (
+            True,
+            ["nvidia-container"],
+            dict.fromkeys(
+                (
+                    "docker.io",
+                    "nvidia-container-toolkit",
+                    "nvidia-container-toolkit-base",
+                    "libnvidia-container1",
+                    "libnvidia-container-tools",
+                ),
+                "hold",
+            ),
+        ),
+    ],
+)
+def test_holds(hold: bool, coming: list[str], names: dict[str, str]) -> None:
+    found = decide.selections(STATUS, coming, hold)
+    assert {entry["name"]: entry["selection"] for entry in found} == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "foreign", "entries", "mounted", "says"),
+    [
+        ("", ["other"], [], False, ""),
+        ("/var/lib/docker/", ["other"], ["image"], False, ""),
+        ("/mnt/nvme/docker", [], [], False, ""),
+        ("/mnt/nvme/docker", [], [decide.MOVED_MARKER, "image"], False, ""),
+        ("/mnt/nvme/docker", ["web", "db"], [], False, "web, db. Stop them (`docker stop web db`)"),
+        ("/mnt/nvme/docker", [], ["lost+found"], False, "is not empty (lost+found)"),
+        ("/mnt/nvme", [], [], True, "such as /mnt/nvme/docker"),
+        ("/var/lib/docker/new", [], [], False, "lies inside /var/lib/docker"),
+        ("docker", [], [], False, "give an absolute path"),
+    ],
+)
+def test_moving_dockers_data(wanted: str, foreign: list[str], entries: list[str], mounted: bool, says: str) -> None:
+    problem = decide.data_root_problem(wanted, "/var/lib/docker", foreign, entries, mounted)
+    assert says in problem
+    assert bool(says) == bool(problem)

@@ -1,0 +1,172 @@
+"""Files and units compared with those that a host has."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
+    parse_dpkg_status,
+    parse_units,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
+    BLOCK_BEGIN,
+    BLOCK_END,
+    ConfigFile,
+    LiveFile,
+    LiveUnit,
+    Unit,
+    as_bool,
+    pending_files,
+    pending_removals,
+    pending_units,
+    with_assignment,
+    with_block,
+    with_kernel_parameters,
+)
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.key_login import ssh_argv
+
+RUNNING = LiveUnit(loaded=True, active=True, enabled=True, since=100.0)
+
+
+@pytest.mark.parametrize(
+    ("live", "pending"),
+    [
+        ({}, True),
+        ({"/etc/a": LiveFile("text", 0o644, 1.0)}, False),
+        ({"/etc/a": LiveFile("other", 0o644, 1.0)}, True),
+        ({"/etc/a": LiveFile("text", 0o600, 1.0)}, True),
+    ],
+)
+def test_file_is_pending_when_content_or_mode_differ(live: dict[str, LiveFile], pending: bool) -> None:
+    assert bool(pending_files([ConfigFile("/etc/a", "text")], live)) is pending
+
+
+def test_mode_is_left_alone_where_none_is_wanted() -> None:
+    live = {"/boot/firmware/config.txt": LiveFile("text", 0o755, 1.0)}
+    assert not pending_files([ConfigFile("/boot/firmware/config.txt", "text", mode="")], live)
+
+
+def test_only_owned_files_that_exist_and_are_unwanted_are_removed() -> None:
+    live = {path: LiveFile("", 0o644, 1.0) for path in ("/etc/a", "/etc/b", "/etc/foreign")}
+    assert pending_removals(["/etc/a", "/etc/b", "/etc/c"], [ConfigFile("/etc/b", "")], live) == ["/etc/a"]
+
+
+@pytest.mark.parametrize(
+    ("live", "file_time", "changing", "state"),
+    [
+        (RUNNING, 50.0, [], None),
+        # Killed between writing the file and restarting the unit.
+        (RUNNING, 150.0, [], "restarted"),
+        (RUNNING, 50.0, ["/etc/a"], "restarted"),
+        (LiveUnit(True, False, True, 100.0), 50.0, [], "started"),
+        (LiveUnit(True, True, False, 100.0), 50.0, [], "started"),
+        # Not installed yet: its package may start it before the file is written.
+        (LiveUnit(False, False, False, 0.0), 50.0, ["/etc/a"], "restarted"),
+    ],
+)
+def test_units_follow_their_files(live: LiveUnit, file_time: float, changing: list[str], state: str | None) -> None:
+    files = {"/etc/a": LiveFile("", 0o644, file_time)}
+    actions = pending_units([Unit("a.service", ("/etc/a",))], {"a.service": live}, files, changing)
+    assert [action["state"] for action in actions] == ([state] if state else [])
+
+
+def test_unwanted_unit_is_stopped_once() -> None:
+    unit = Unit("a.service", wanted=False)
+    assert pending_units([unit], {"a.service": RUNNING}, {}, [])[0]["state"] == "stopped"
+    assert not pending_units([unit], {}, {}, [])
+    assert not pending_units([unit], {"a.service": LiveUnit(True, False, False, 100.0)}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "LANG=C\n"),
+        ("LANG=x\nLC_TIME=y\n", "LANG=C\nLC_TIME=y\n"),
+        ("LC_TIME=y", "LC_TIME=y\nLANG=C\n"),
+        (" LANG = x\nLANG=y\n", "LANG=C\n"),
+        ("#LANG=x\n", "#LANG=x\nLANG=C\n"),
+    ],
+)
+def test_assignment_stands_once(text: str, expected: str) -> None:
+    assert with_assignment(text, "LANG", "C") == expected
+    assert with_assignment(expected, "LANG", "C") == expected
+
+
+def test_block_is_replaced_in_place_of_itself_and_removed() -> None:
+    text = "dtparam=audio=on\n\n[all]\n"
+    once = with_block(text, ["[all]", "gpu_mem=16"])
+    assert once.endswith(f"[all]\n\n{BLOCK_BEGIN}\n[all]\ngpu_mem=16\n{BLOCK_END}\n")
+    assert with_block(once, ["[all]", "gpu_mem=16"]) == once
+    assert "gpu_mem=16" not in with_block(once, ["[all]", "gpu_mem=32"])
+    assert with_block(once, []).rstrip("\n") == text.rstrip("\n")
+    assert with_block("", ["a=1"]) == f"{BLOCK_BEGIN}\na=1\n{BLOCK_END}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("root=/dev/mmcblk0p2 rootwait\n", "root=/dev/mmcblk0p2 rootwait cgroup_enable=memory\n"),
+        ("a cgroup_enable=memory b\n", "a cgroup_enable=memory b\n"),
+        ("a b", "a b cgroup_enable=memory\n"),
+    ],
+)
+def test_kernel_command_line_stays_one_line(before: str, after: str) -> None:
+    assert with_kernel_parameters(before, ["cgroup_enable=memory"]) == after
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", True), ("no", False), (True, True), ("", False), (0, False)])
+def test_booleans_are_cast(value: object, expected: bool) -> None:
+    assert as_bool(value) is expected
+
+
+def test_unit_states_are_parsed() -> None:
+    text = """\
+Id=ssh.service
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+StateChangeTimestampMonotonic=5000000
+
+Id=none.service
+LoadState=not-found
+ActiveState=inactive
+UnitFileState=
+StateChangeTimestampMonotonic=0
+"""
+    units = parse_units(text, boot=1000.0)
+    assert units["ssh.service"] == LiveUnit(True, True, True, 1005.0)
+    assert not units["none.service"].loaded
+
+
+def test_packages_that_are_removed_or_half_installed_do_not_count() -> None:
+    text = """\
+Package: curl
+Status: install ok installed
+Version: 8.14.1-2
+
+Package: gone
+Status: deinstall ok config-files
+Version: 1
+
+Package: half
+Status: install ok half-configured
+Version: 1
+"""
+    assert parse_dpkg_status(text) == {"curl": "8.14.1-2"}
+
+
+def test_key_login_overrules_what_the_inventory_says() -> None:
+    argv = ssh_argv(
+        {
+            "host": "pi-01",
+            "port": 2222,
+            "remote_user": "pi",
+            "private_key_file": "/k",
+            "ssh_args": "-o ControlMaster=auto",
+            "ssh_common_args": "-o 'ProxyCommand=nc %h %p'",
+        },
+        15,
+    )
+    assert argv[0] == "ssh"
+    assert argv[-2:] == ["pi-01", "true"]
+    assert argv.index("ControlMaster=no") < argv.index("ControlMaster=auto")
+    assert {"PasswordAuthentication=no", "BatchMode=yes", "ConnectTimeout=15", "ProxyCommand=nc %h %p"} < set(argv)

@@ -1,0 +1,360 @@
+"""Tables for what llama-server is started with."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import (
+    ApiKey,
+    Board,
+    Instance,
+    Model,
+    Paths,
+    Problems,
+)
+
+KEY = "0123456789abcdef"
+ANY = "0.0.0.0"  # noqa: S104
+SERVICE = Instance("a", "smollm2")
+MODEL = Model("smollm2", "/models/smollm2/a.gguf", 98362432, "a" * 64, context_length=8192, kv_bytes_per_token=23040)
+VISION = Model("llava", "/models/llava/a.gguf", 10, "b" * 64, "/models/llava/p.gguf", 10, "c" * 64, 8192)
+BOARD = Board(memory_mib=8062, cores=4)
+
+PLAIN = Paths()
+TLS = Paths(tls_certificate="/etc/edge-slm/tls/certificate.pem", tls_key="/etc/edge-slm/tls/key.pem")
+
+
+def problems_of(instances: Any) -> str:
+    problems = Problems()
+    serving.parse_instances(instances, problems)
+    return "\n".join(problems.found)
+
+
+def plan(instance: Instance = SERVICE, model: Model = MODEL, paths: Paths = PLAIN, **changes: str) -> serving.Service:
+    given = {"listen": ANY, "release": "r1", "unit": "[Unit]", "keys": f"{KEY}\n", **changes}
+    return serving.plan_service(instance, model, BOARD, paths, **given)
+
+
+def arguments(instance: Instance, model: Model = MODEL, paths: Paths = PLAIN) -> tuple[str, ...]:
+    return serving.server_arguments(instance, model, paths=paths, listen=ANY, cores=4)
+
+
+def test_server_flags_are_exactly_those_that_can_be_emitted() -> None:
+    every = (
+        arguments(Instance("a", "m", ui=False, embeddings=True)),
+        arguments(Instance("b", "llava"), VISION, TLS),
+    )
+    emitted = {word for words in every for word in words if word.startswith("--")}
+    assert emitted == set(serving.SERVER_FLAGS)
+    assert list(serving.SERVER_FLAGS) == sorted(serving.SERVER_FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("instance", "expected"),
+    [
+        (Instance("a", "m"), {"--ctx-size": "4096", "--parallel": "1", "--threads": "4", "--cache-ram": "0"}),
+        (Instance("a", "m", context=2048, parallel=3), {"--ctx-size": "6144", "--parallel": "3"}),
+        (Instance("a", "m", threads=2, gpu_layers=99), {"--threads": "2", "--gpu-layers": "99"}),
+        (Instance("a", "m"), {"--batch-size": "2048", "--ubatch-size": "512", "--cors-origins": "localhost"}),
+        (Instance("a", "m", embeddings=True, context=512), {"--batch-size": "512", "--ubatch-size": "512"}),
+        (Instance("a", "m", port=9000), {"--port": "9000", "--host": ANY, "--alias": "smollm2"}),
+    ],
+)
+def test_arguments(instance: Instance, expected: dict[str, str]) -> None:
+    words = arguments(instance)
+    assert {flag: words[words.index(flag) + 1] for flag in expected} == expected
+
+
+def test_arguments_hide_slots_and_keep_the_server_offline() -> None:
+    words = arguments(Instance("a", "m"))
+    assert {"--no-slots", "--metrics", "--offline", "--no-kv-unified", "--no-cors-credentials"} <= set(words)
+    assert "--no-ui" not in words
+    assert "--embeddings" not in words
+    assert "--api-key" not in words
+
+
+def test_extra_arguments_come_last() -> None:
+    assert arguments(Instance("a", "m", extra_args=("--prio", "1")))[-2:] == ("--prio", "1")
+
+
+def test_default_context_is_never_more_than_the_models() -> None:
+    small = Model("m", "/m", 1, "a", context_length=512)
+    unknown = Model("m", "/m", 1, "a")
+    assert serving.context_of(Instance("a", "m"), small) == 512
+    assert serving.context_of(Instance("a", "m"), unknown) == 4096
+    assert serving.context_of(Instance("a", "m", context=256), small) == 256
+
+
+def test_parse_instances_casts_and_defaults() -> None:
+    problems = Problems()
+    raw = [{"model": "m"}, {"model": "m", "name": "b", "port": "8081", "ui": "no", "context": "2048"}]
+    first, second = serving.parse_instances(raw, problems)
+    assert problems.found == []
+    assert (first.name, first.port, first.context, first.ui) == ("m", 8080, None, True)
+    assert (second.name, second.port, second.context, second.ui) == ("b", 8081, 2048, False)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ("m", ["llama_service_instances", "not a list"]),
+        (["m"], ["llama_service_instances[0]", "not a dictionary"]),
+        ([{}], ["llama_service_instances[0].model", "missing"]),
+        ([{"model": "a b"}], [".model", "is no name"]),
+        ([{"model": "m", "name": "../x"}], [".name", "is no name"]),
+        ([{"model": "m", "prot": 1}], [".prot", "is not known", "port"]),
+        ([{"model": "m", "port": 80}], [".port", "1024 to 65535"]),
+        ([{"model": "m", "port": "x"}], [".port", "not a whole number"]),
+        ([{"model": "m", "port": True}], [".port", "not a whole number"]),
+        ([{"model": "m", "context": 1}], [".context", "out of range"]),
+        ([{"model": "m", "parallel": 0}], [".parallel", "1 to 64"]),
+        ([{"model": "m", "ui": "maybe"}], [".ui", "not a boolean"]),
+        ([{"model": "m", "cors_origins": "a, b"}], [".cors_origins", "one origin"]),
+        ([{"model": "m", "extra_args": "--prio 1"}], [".extra_args", "not a list"]),
+        ([{"model": "m", "extra_args": ["--api-key", "x"]}], ["--api-key belongs to the role"]),
+        ([{"model": "m", "extra_args": ["--port=1"]}], ["--port belongs to the role"]),
+        ([{"model": "m", "extra_args": ["a\nb"]}], ["line break"]),
+        ([{"model": "m"}, {"model": "m", "port": 8081}], ["2 services are named m"]),
+        ([{"model": "m"}, {"model": "n"}], ["2 services want port 8080 (m, n)"]),
+    ],
+)
+def test_bad_instances(raw: Any, parts: list[str]) -> None:
+    text = problems_of(raw)
+    assert "llama_service_instances" in text
+    for part in parts:
+        assert part in text
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = problems_of([{"model": "m", "port": 80, "context": 1, "ui": 3}, {}])
+    assert len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("raw", "part"),
+    [
+        ("x", "not a list"),
+        ([], "is empty"),
+        (["x"], "not a dictionary"),
+        ([{"name": "a"}], "has no `key`"),
+        ([{"key": KEY}], "[0].name: is missing"),
+        ([{"name": "a b", "key": KEY}], "cannot name a key"),
+        ([{"name": "a", "key": "short"}], "has 5 characters"),
+        ([{"name": "a", "key": "sixteen chars it is"}], "without spaces"),
+        ([{"name": "a", "key": f"#{KEY}"}], "must not start with #"),
+        ([{"name": "a", "key": f"{KEY},b"}], "commas"),
+        ([{"name": "a", "key": KEY, "scope": "root"}], "use infer or admin"),
+        ([{"name": "a", "key": KEY, "kez": 1}], "is not known"),
+        ([{"name": "a", "key": KEY}, {"name": "b", "key": KEY}], "share one key (a, b)"),
+        ([{"name": "a", "key": KEY}, {"name": "a", "key": KEY + "0"}], "share one name"),
+    ],
+)
+def test_bad_keys(raw: Any, part: str) -> None:
+    problems = Problems()
+    serving.parse_keys(raw, problems)
+    text = "\n".join(problems.found)
+    assert "llama_service_api_keys" in text
+    assert part in text
+    assert KEY not in text
+
+
+def test_keys_are_named_by_what_the_operator_calls_them() -> None:
+    problems = Problems()
+    serving.parse_keys([{"name": "a", "key": "secret!"}], problems, "endpoint_proxy_api_keys")
+    assert [text.split("[")[0] for text in problems.found] == ["endpoint_proxy_api_keys"]
+    assert "secret!" not in problems.found[0]
+
+
+def test_inference_keys_come_first() -> None:
+    raw = [{"name": "a", "key": "A" * 16, "scope": "admin"}, {"name": "b", "key": "B" * 16}]
+    keys = serving.parse_keys(raw, Problems())
+    assert keys == [ApiKey("b", "B" * 16), ApiKey("a", "A" * 16, "admin")]
+    assert serving.key_file_text(keys) == f"{'B' * 16}\n{'A' * 16}\n"
+
+
+@pytest.mark.parametrize(
+    ("listen", "cidrs", "part"),
+    [
+        (ANY, ["10.0.0.0/8", "fe80::/10"], ""),
+        ("pi.local", ["10.0.0.0/8"], "llama_service_listen"),
+        ("::", [], "llama_service_allowed_cidrs"),
+        ("::", ["10.0.0.1/8"], "host bits zero"),
+        ("::", "10.0.0.0/8", "not a list"),
+    ],
+)
+def test_addresses(listen: str, cidrs: Any, part: str) -> None:
+    problems = Problems()
+    serving.check_addresses(listen, cidrs, problems)
+    assert bool(problems.found) == bool(part)
+    assert part in "".join(problems.found)
+
+
+LLAMA_3_8B = {"block_count": 32, "head_count": 32, "head_count_kv": 8, "embedding_length": 4096}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (
+            {"block_count": 30, "head_count": 9, "head_count_kv": 3, "embedding_length": 576},
+            2 * 30 * 3 * 64 * 2,
+        ),
+        (LLAMA_3_8B, 131072),
+        ({**LLAMA_3_8B, "head_count_kv": None}, 2 * 32 * 32 * 128 * 2),
+        ({**LLAMA_3_8B, "key_length": 256, "value_length": 64}, 32 * 8 * (256 + 64) * 2),
+        ({**LLAMA_3_8B, "block_count": 2, "head_count_kv": [8, 4]}, 12 * 256 * 2),
+        ({}, serving.UNKNOWN_KV_BYTES_PER_TOKEN),
+        ({"block_count": None, "head_count": None}, serving.UNKNOWN_KV_BYTES_PER_TOKEN),
+    ],
+)
+def test_kv_cache(metadata: dict[str, Any], expected: int) -> None:
+    assert serving.kv_bytes_per_token(metadata) == expected
+
+
+def test_parse_model() -> None:
+    files = [
+        {"kind": "model", "path": "a.gguf", "size": 7, "sha256": "aa"},
+        {"kind": "projector", "path": "p.gguf", "size": 3, "sha256": "pp"},
+    ]
+    model = serving.parse_model({"name": "m", "files": files, "context_length": None}, "/models/m")
+    assert (model.path, model.projector_path) == ("/models/m/a.gguf", "/models/m/p.gguf")
+    assert (model.size, model.projector_size, model.context_length) == (7, 3, 0)
+    with pytest.raises(ValueError, match="lists 0 files of the kind model"):
+        serving.parse_model({"files": []}, "/models/m")
+
+
+def test_memory_is_refused_with_the_numbers() -> None:
+    big = Model("big", "/big", 7000 * serving.MIB, "a", kv_bytes_per_token=131072)
+    instances = [Instance("one", "big"), Instance("two", "smollm2", port=8081)]
+    problems = Problems()
+    serving.check_memory(instances, {"big": big, "smollm2": MODEL}, BOARD, problems)
+    text = "".join(problems.found)
+    for part in (
+        "8062 MiB",
+        "512 MiB are kept",
+        "7550 MiB are left",
+        "one 7768",
+        "weights 7000",
+        "KV cache 512",
+    ):
+        assert part in text
+
+
+def test_memory_that_fits_is_not_refused() -> None:
+    problems = Problems()
+    serving.check_memory([Instance("a", "smollm2")], {"smollm2": MODEL}, BOARD, problems)
+    assert problems.found == []
+
+
+def test_memory_counts_every_slot_and_the_prompt_cache() -> None:
+    one = serving.memory_needed_mib(Instance("a", "smollm2"), MODEL, BOARD)
+    four = serving.memory_needed_mib(Instance("a", "smollm2", parallel=4, cache_ram_mib=100), MODEL, BOARD)
+    assert one == 94 + 90 + 256
+    assert four == 94 + 360 + 256 + 100
+
+
+def test_context_beyond_the_model_is_refused() -> None:
+    problems = Problems()
+    serving.check_models([Instance("a", "smollm2", context=9000)], {"smollm2": MODEL}, problems)
+    assert "9000 tokens" in problems.found[0]
+    assert "8192" in problems.found[0]
+
+
+@pytest.mark.parametrize(("size_mib", "seconds"), [(0, 60), (94, 69), (4170, 477)])
+def test_start_timeout_grows_with_the_model(size_mib: int, seconds: int) -> None:
+    model = Model("m", "/m", size_mib * serving.MIB, "a")
+    assert serving.start_timeout_seconds(model, BOARD) == seconds
+
+
+def test_start_limit_outlasts_the_longest_crash() -> None:
+    service = plan()
+    assert "TimeoutStartSec=69" in service.dropin
+    assert f"StartLimitIntervalSec={5 * (69 + 5) + 60}" in service.dropin
+    assert service.memory_needed_mib < service.memory_high_mib < service.memory_max_mib
+    assert "PrivateDevices" not in service.dropin
+    assert "PrivateDevices=no" in plan(Instance("a", "smollm2", gpu_layers=1)).dropin
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        plan(release="r2"),
+        plan(unit="[Unit]\n#"),
+        plan(keys="other\n"),
+        plan(listen="127.0.0.1"),
+        plan(Instance("a", "smollm2", parallel=2)),
+        plan(model=Model(**{**MODEL.__dict__, "sha256": "d" * 64})),
+    ],
+)
+def test_everything_that_must_lead_to_a_restart_is_in_the_digest(other: serving.Service) -> None:
+    assert plan().digest == plan().digest
+    assert other.digest != plan().digest
+
+
+def test_no_key_reaches_environment_or_arguments() -> None:
+    assert KEY not in repr(plan().as_dict())
+
+
+WORDS = ["plain", "two words", 'quo"te', "back\\slash", "$HOME", "`id`", "%n", "it's", "", "--a=b"]
+
+
+def test_arguments_survive_systemds_quoting() -> None:
+    text = serving.environment_text({"LLAMA_ARGS": serving.join_arguments(WORDS), "B": "1"})
+    found = serving.parse_environment(text)
+    assert shlex.split(found["LLAMA_ARGS"]) == WORDS
+    assert found["B"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        (ANY, "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("192.168.1.5", "http://192.168.1.5:8080"),
+        ("fd00::5", "http://[fd00::5]:8080"),
+    ],
+)
+def test_base_url(listen: str, url: str) -> None:
+    assert serving.base_url(listen, 8080) == url
+
+
+def test_stale_instances() -> None:
+    units = ["llama-server@.service", "llama-server@a.service.d", "llama-server@c.service", "ssh.service"]
+    assert serving.stale_instances(["a"], ["a.env", "b.env", "api-keys"], units) == ["b", "c"]
+
+
+def test_unknown_model_names_those_there() -> None:
+    assert "there are a, b" in serving.unknown_model(Instance("x", "y"), ["b", "a"])
+    assert "there is none yet" in serving.unknown_model(Instance("x", "y"), [])
+
+
+def test_tls_is_asked_for_by_https_and_a_renewal_restarts() -> None:
+    plain, first, renewed = plan(), plan(paths=TLS, pair="a"), plan(paths=TLS, pair="b")
+    environment = serving.parse_environment(first.environment)
+    assert environment["EDGE_SLM_HEALTH_URL"] == "https://127.0.0.1:8080/health"
+    assert environment["EDGE_SLM_TLS_CERTIFICATE"] == TLS.tls_certificate
+    assert ("--ssl-key-file", TLS.tls_key) in zip(first.arguments, first.arguments[1:], strict=False)
+    assert "EDGE_SLM_TLS_CERTIFICATE" not in plain.environment
+    assert len({plain.digest, first.digest, renewed.digest}) == 3
+    assert plan(pair="a").digest == plain.digest
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "parts"),
+    [
+        ("", "", []),
+        (TLS.tls_certificate, TLS.tls_key, []),
+        (TLS.tls_certificate, "", ["llama_service_tls_key: is missing"]),
+        ("", TLS.tls_key, ["llama_service_tls_certificate: is missing"]),
+        ("tls.pem", TLS.tls_key, ["llama_service_tls_certificate", "absolute"]),
+        ("/root/tls.pem", TLS.tls_key, ["llama_service_tls_certificate", "cannot see /root/tls.pem"]),
+    ],
+)
+def test_paths_of_certificate_and_key(certificate: str, key: str, parts: list[str]) -> None:
+    problems = Problems()
+    serving.check_tls(certificate, key, problems)
+    assert bool(problems.found) == bool(parts)
+    assert [part for part in parts if part not in "\n".join(problems.found)] == []

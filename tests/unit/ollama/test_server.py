@@ -1,0 +1,301 @@
+"""How Ollama is to run on a Jetson: what works, what is refused, and with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server import Inputs, Refusals, Size
+
+DEFAULTS = yaml.safe_load(
+    (Path(__file__).resolve().parents[3] / "roles/jetson_ollama/defaults/main.yml").read_text(encoding="utf-8")
+)
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+IMAGE = f"ollama/ollama@{DIGEST}"
+GIB = 1 << 30
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    plain = {name.removeprefix("jetson_ollama_"): value for name, value in DEFAULTS.items()}
+    return {**plain, "image": IMAGE, **changes}
+
+
+def inputs(**changes: Any) -> Inputs:
+    refusals = Refusals()
+    found = decide.parse_inputs(values(**changes), refusals)
+    assert refusals.found == []
+    return found
+
+
+def problems(**changes: Any) -> str:
+    refusals = Refusals()
+    decide.parse_inputs(values(**changes), refusals)
+    return "\n".join(refusals.found)
+
+
+def test_the_defaults_are_good() -> None:
+    assert problems() == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"port": 80}, "jetson_ollama_port: 80 is out of range; give a whole number from 1024 to 65535"),
+        ({"port": "eleven"}, "'eleven' is not a whole number"),
+        ({"keep_alive": "soon"}, "jetson_ollama_keep_alive: 'soon' is no duration; write 5m"),
+        ({"context_length": 0}, "jetson_ollama_context_length: 0 is out of range"),
+        ({"num_parallel": 0}, "jetson_ollama_num_parallel: 0"),
+        ({"max_loaded_models": -1}, "jetson_ollama_max_loaded_models: -1"),
+        ({"max_queue": 0}, "jetson_ollama_max_queue: 0"),
+        ({"kv_cache_type": "q5"}, "choose one of f16, q8_0, q4_0"),
+        ({"kv_cache_type": "q8_0", "flash_attention": False}, "q8_0 needs jetson_ollama_flash_attention: true"),
+        ({"environment": {"OLLAMA_HOST": "10.0.0.1"}}, "jetson_ollama_environment.OLLAMA_HOST: belongs to the role"),
+        ({"environment": {"A B": "c"}}, "is no name of a variable"),
+        ({"gpu_share": 101}, "jetson_ollama_gpu_share: 101"),
+        ({"client": "pip"}, "choose one of wrapper, release, none"),
+        ({"client": "release"}, "jetson_ollama_client_sha256: must be the tarball's sum"),
+        ({"models_dir": "models"}, "jetson_ollama_models_dir: 'models' is no directory of its own"),
+        ({"docker_data_root": "/var"}, "jetson_ollama_docker_data_root: '/var' is no directory of its own"),
+        ({"other_ports": {"proxy": 0}}, "jetson_ollama_other_ports.proxy: 0 is out of range"),
+    ],
+)
+def test_refused_inputs(changes: dict[str, Any], says: str) -> None:
+    assert says in problems(**changes)
+
+
+@pytest.mark.parametrize("good", ["5m", "24h", "0", "-1", "1h30m", "-1m", "1.5h", "300"])
+def test_durations(good: str) -> None:
+    assert inputs(keep_alive=good).keep_alive == good
+
+
+@pytest.mark.parametrize(
+    ("changes", "family", "reference"),
+    [
+        ({}, "r36", IMAGE),
+        ({"image": "", "images": {"r36": IMAGE, "r39": f"x/y@{DIGEST}"}}, "r39", f"x/y@{DIGEST}"),
+        ({"images": {"r36": f"x/y@{DIGEST}"}}, "r36", IMAGE),
+    ],
+)
+def test_which_image_runs(changes: dict[str, Any], family: str, reference: str) -> None:
+    image = decide.choose_image(inputs(**changes), family, Refusals())
+    assert image
+    assert image.reference == reference
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"image": ""}, "jetson_ollama_images.r36: there is no image for this device; give ollama/ollama or dustynv"),
+        ({"image": "ollama/ollama:0.17.4"}, "jetson_ollama_image: 'ollama/ollama:0.17.4' has no digest, and tags move"),
+        ({"image": "", "images": {"r36": "dustynv/ollama:r36.4.0"}}, "jetson_ollama_images.r36: 'dustynv"),
+    ],
+)
+def test_refused_images(changes: dict[str, Any], says: str) -> None:
+    refusals = Refusals()
+    assert decide.choose_image(inputs(**changes), "r36", refusals) is None
+    assert says in refusals.found[0]
+
+
+def container(family: str = "r36", certificates: str = "a", **changes: Any) -> dict[str, Any]:
+    given = inputs(**changes)
+    image = decide.choose_image(given, family, Refusals())
+    assert image
+    return decide.container(given, image, family, 30000, certificates)
+
+
+def test_the_container() -> None:
+    found = container()
+    assert found["image"] == IMAGE
+    assert (found["entrypoint"], found["command"]) == (["ollama"], ["serve"])
+    assert found["memory"] == "30000m"
+    assert found["volumes"] == ["/var/lib/ollama:/ollama:rw", "/etc/ssl/certs:/etc/ssl/certs:ro"]
+    assert found["labels"][decide.ROLE_LABEL] == "jetson_ollama"
+    assert found["env"]["OLLAMA_HOST"] == "127.0.0.1:11435"
+    assert found["env"]["OLLAMA_NOPRUNE"] == found["env"]["OLLAMA_NO_CLOUD"] == "1"
+    assert all(isinstance(value, str) for value in found["env"].values())
+
+
+def test_every_variable_that_the_role_sets_is_its_own() -> None:
+    assert sorted(container()["env"]) == sorted(decide.OWN_VARIABLES)
+    assert container(environment={"HTTPS_PROXY": "http://p:1"})["env"]["HTTPS_PROXY"] == "http://p:1"
+
+
+@pytest.mark.parametrize(("family", "jetpack"), [("r36", "6"), ("r39", None)])
+def test_ollamas_own_image_is_told_the_jetpack(family: str, jetpack: str | None) -> None:
+    assert container(family)["env"].get("JETSON_JETPACK") == jetpack
+
+
+def test_what_makes_another_container() -> None:
+    def label(**changes: Any) -> str:
+        return str(container(**changes)["labels"][decide.INPUTS_LABEL])
+
+    assert label() == label()
+    others = [label(port=11500), label(certificates="b"), label(keep_alive="5m"), label(models_dir="/mnt/m")]
+    assert len({label(), *others}) == 5
+    # What the server does not see leads to no restart.
+    assert label(client="none", docker_log_files=5) == label()
+
+
+@pytest.mark.parametrize(
+    ("images", "gone"),
+    [([], []), (["b"], []), (["a", "b"], []), (["a", "b", "c"], ["a"]), (["x", "a", "b"], ["x"]), (["b", "a"], [])],
+)
+def test_which_images_may_go(images: list[str], gone: list[str]) -> None:
+    assert decide.superseded(images, images[-1] if images else "a") == gone
+    # Back to the one before: the one that is left takes its place.
+    assert decide.superseded(["a", "b"], "a") == []
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (None, ""),
+        ({"Config": {"Labels": {decide.ROLE_LABEL: "jetson_ollama"}}}, ""),
+        (
+            {"Config": {"Image": "dustynv/ollama:r36.4.0", "Labels": None}},
+            "There is a container named ollama that this role did not make (image dustynv/ollama:r36.4.0)",
+        ),
+        ({"Config": {"Image": "x", "Labels": {decide.ROLE_LABEL: decide.PROBE}}}, "docker rename ollama ollama-before"),
+    ],
+)
+def test_whose_a_container_is(found: dict[str, Any] | None, says: str) -> None:
+    problem = decide.ownership_problem(found)
+    assert says in problem
+    assert bool(says) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("client", "text", "refused"),
+    [
+        ("wrapper", None, False),
+        ("wrapper", f"#!/bin/sh\n# {decide.WRAPPER_MARK}; changes are overwritten.\n", False),
+        ("wrapper", "\x7fELF", True),
+        ("release", "#!/bin/sh\n", True),
+        ("none", "\x7fELF", False),
+    ],
+)
+def test_whose_the_command_is(client: str, text: str | None, refused: bool) -> None:
+    assert bool(decide.wrapper_problem(client, text)) is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "owner", "says"),
+    [
+        ({"other_ports": {"endpoint_proxy": 11434}}, "", ""),
+        (
+            {"other_ports": {"llama-server smollm2": 11435}},
+            "",
+            "jetson_ollama_port: 11435 is the port of llama-server smollm2, too",
+        ),
+        ({}, "ollama (process 812)", "jetson_ollama_port: 11435 is taken on this device by ollama (process 812)"),
+    ],
+)
+def test_ports(changes: dict[str, Any], owner: str, says: str) -> None:
+    refusals = Refusals()
+    decide.check_ports(inputs(**changes), owner, refusals)
+    assert says in "".join(refusals.found)
+    assert bool(says) == bool(refusals.found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "real", "refused"),
+    [
+        ({}, True, False),
+        ({"require_gpu": False}, False, False),
+        ({"require_gpu": False}, True, True),
+        ({"require_gpu": False, "require_gpu_force": True}, True, False),
+    ],
+)
+def test_no_proof_on_a_real_jetson_is_refused(changes: dict[str, Any], real: bool, refused: bool) -> None:
+    refusals = Refusals()
+    decide.check_gpu(inputs(**changes), real, refusals)
+    assert bool(refusals.found) is refused
+
+
+PHI3, LLAMA, QWEN = (
+    Size("phi3:mini", 2 * GIB, True),
+    Size("llama3:8b", 5 * GIB, False),
+    Size("qwen:72b", 41 * GIB, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("memory", "changes", "sizes", "says"),
+    [
+        (30697, {}, [PHI3, LLAMA], ""),
+        (7620, {}, [PHI3], ""),
+        (7620, {}, [], ""),
+        (
+            7620,
+            {},
+            [PHI3, LLAMA],
+            "jetson_ollama_models: what is loaded at a time needs 6144 MiB (llama3:8b 5120 MiB of weights + 1024 MiB), "
+            "the board has 7620 MiB of which 1536 MiB are kept for the system: 6084 MiB are left.",
+        ),
+        (30697, {}, [QWEN], "needs 43008 MiB"),
+        (16000, {"max_loaded_models": 2}, [PHI3, LLAMA], ""),
+        (9000, {"max_loaded_models": 2}, [PHI3, LLAMA], "llama3:8b 5120 MiB of weights + 1024 MiB; phi3:mini 2048"),
+        (7620, {}, [Size("unknown:1", 0, False)], ""),
+        (1800, {}, [], "jetson_ollama_memory_reserve_mib: 1536 MiB of the board's 1800 MiB leave 264 MiB"),
+    ],
+)
+def test_memory(memory: int, changes: dict[str, Any], sizes: list[Size], says: str) -> None:
+    refusals = Refusals()
+    decide.check_memory(inputs(**changes), sizes, memory, refusals)
+    assert says in "".join(refusals.found)
+    assert bool(says) == bool(refusals.found)
+
+
+@pytest.mark.parametrize(("free", "fits"), [(6000, True), (5100, False)])
+def test_disk(free: int, fits: bool) -> None:
+    refusals = Refusals()
+    decide.check_disk(inputs(), [PHI3, LLAMA], free, refusals)
+    assert refusals.found == [] if fits else "5120 MiB are to come (llama3:8b 5120)" in refusals.found[0]
+
+
+def test_models_are_refused_under_the_inputs_name() -> None:
+    refusals = Refusals()
+    assert decide.parse_models(inputs(models=[{"name": "phi3:mini"}]), refusals) == []
+    assert refusals.found[0].startswith("jetson_ollama_models[0].digest: must be the sha256 of the model's manifest")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("phi3:mini", "/m/models/manifests/registry.ollama.ai/library/phi3/mini"),
+        ("phi3", "/m/models/manifests/registry.ollama.ai/library/phi3/latest"),
+        ("user/x:1", "/m/models/manifests/registry.ollama.ai/user/x/1"),
+    ],
+)
+def test_where_ollama_keeps_a_manifest(name: str, path: str) -> None:
+    assert decide.manifest_path("/m", name) == path
+
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:2CAB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 41234 1 0 100 0 0 10 0
+   1: 0100007F:2CAB 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000     0        0 41999 1 0 20 4 30 10 -1
+   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 999 1 0 100 0 0 10 0
+"""
+
+
+@pytest.mark.parametrize(("port", "inodes"), [(11435, {"41234"}), (22, {"999"}), (80, set())])
+def test_who_listens(port: int, inodes: set[str]) -> None:
+    assert decide.listening_inodes(TCP, port) == inodes
+
+
+@pytest.mark.parametrize(("pid", "ours"), [(100, True), (300, True), (7, False), (1, False)])
+def test_a_process_of_our_container(pid: int, ours: bool) -> None:
+    parents = {300: 200, 200: 100, 100: 50, 50: 1, 7: 1, 1: 0}
+    assert decide.descends_from(pid, 100, parents) is ours
+
+
+@pytest.mark.parametrize(
+    ("controllers", "version_1", "limits"),
+    [("cpuset cpu io memory pids\n", False, True), ("hugetlb\n", False, False), ("", True, True)],
+)
+def test_whether_the_kernel_limits_memory(controllers: str, version_1: bool, limits: bool) -> None:
+    assert decide.has_memory_controller(controllers, version_1) is limits

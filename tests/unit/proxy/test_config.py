@@ -1,0 +1,222 @@
+"""What HAProxy in front of Ollama is configured with."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey, Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import Settings, Steps
+
+CHAT = ApiKey("chat", "key-of-the-chat-0001", "infer")
+DEFAULTS = Settings()
+BOSS = ApiKey("boss", "key-of-the-boss-0001", "admin")
+INPUTS: dict[str, Any] = {
+    "listen": "0.0.0.0",  # noqa: S104
+    "port": "11434",
+    "backend_port": 11435,
+    "cors_origins": [],
+    "max_connections": 512,
+    "key_connections": 16,
+    "key_requests_per_minute": 600,
+    "body_max_mib": 32,
+    "header_timeout_seconds": 10,
+    "generation_timeout_seconds": 600,
+}
+
+
+def settings_of(**changes: Any) -> tuple[Settings, list[str]]:
+    problems = Problems()
+    return proxying.parse_settings({**INPUTS, **changes}, problems), problems.found
+
+
+def test_defaults_of_the_role_are_those_of_the_settings() -> None:
+    assert settings_of() == (Settings(), [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"port": 80}, "endpoint_proxy_port: 80 will not do; give a whole number from 1024 to 65535."),
+        ({"port": True}, "endpoint_proxy_port: True will not do"),
+        ({"port": 1e4}, "endpoint_proxy_port: 10000.0 will not do"),
+        ({"body_max_mib": "many"}, "endpoint_proxy_body_max_mib: 'many' will not do"),
+        ({"key_connections": 0}, "endpoint_proxy_key_connections: 0 will not do"),
+        ({"listen": "localhost"}, "endpoint_proxy_listen: 'localhost' is no IP address"),
+        ({"port": 11435}, "the proxy would ask itself"),
+        ({"port": 11435, "listen": "::"}, "the proxy would ask itself"),
+        ({"port": 11435, "listen": "127.0.0.1"}, "the proxy would ask itself"),
+        ({"cors_origins": ["chat.lan"]}, "endpoint_proxy_cors_origins: 'chat.lan' is no origin"),
+        ({"cors_origins": ["https://chat.lan/"]}, "is no origin"),
+        ({"cors_origins": ["https://a 'b"]}, "is no origin"),
+    ],
+)
+def test_settings_are_refused(changes: dict[str, Any], words: str) -> None:
+    found = settings_of(**changes)[1]
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_one_port_is_enough_where_addresses_differ() -> None:
+    assert settings_of(port=11435, listen="192.168.1.5")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ("0.0.0.0", "127.0.0.1", True),  # noqa: S104
+        ("0.0.0.0", "0.0.0.0", True),  # noqa: S104
+        ("::", "127.0.0.1", True),
+        ("::", "0.0.0.0", True),  # noqa: S104
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "192.168.1.5", False),
+        ("::1", "127.0.0.1", False),
+        ("0.0.0.0", "::1", False),  # noqa: S104
+    ],
+)
+def test_addresses_clash(one: str, other: str, clash: bool) -> None:
+    assert proxying.clashes(one, other) is clash
+    assert proxying.clashes(other, one) is clash
+
+
+def test_listeners_are_read_from_the_kernels_tables() -> None:
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    tcp = (
+        "   0: 0100007F:2CAB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0\n"
+        "   1: 0100007F:2CAB 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0\n"
+    )
+    tcp6 = (
+        "   0: 00000000000000000000000001000000:2CAA 00000000000000000000000000000000:0000 0A "
+        "00000000:00000000 00:00000000 00000000     0        0 815 1 0\n"
+    )
+    assert proxying.parse_listeners(head + tcp) == [proxying.Listener("127.0.0.1", 11435, 1000, 4711)]
+    assert proxying.parse_listeners(head + tcp6) == [proxying.Listener("::1", 11434, 0, 815)]
+
+
+def test_a_taken_port_is_told_with_its_owner() -> None:
+    text = proxying.port_problem(Settings(), "ollama (process 7)")
+    assert text.startswith("port 11434 is taken by ollama (process 7)")
+    assert "127.0.0.1:11435, behind the proxy" in text
+    assert "behind the proxy" not in proxying.port_problem(Settings(), "nginx (process 7)")
+
+
+def test_of_a_key_only_its_sum_is_written() -> None:
+    made = proxying.plan(Settings(), [CHAT, BOSS], False, "")
+    total = hashlib.sha256(CHAT.key.encode()).hexdigest().upper()
+    assert made.key_map.splitlines()[0] == f"{total} infer/chat"
+    for key in (CHAT, BOSS):
+        assert key.key not in made.config + made.key_map
+
+
+def test_each_key_has_a_backend_and_infer_keys_a_fence() -> None:
+    config = proxying.render(Settings(), [CHAT, BOSS], False, "mark")
+    chat, boss = config.split("backend key-chat\n")[1].split("backend key-boss\n")
+    assert "status 403" in chat
+    assert "prometheus-exporter" not in chat
+    assert "status 403" not in boss
+    assert "prometheus-exporter" in boss
+
+
+def test_the_frontend_answers_before_it_lets_through() -> None:
+    """The order is the security: refused first, only then is anything of a request passed on."""
+    config = proxying.render(Settings(), [CHAT], False, "mark")
+    places = [config.index(word) for word in ("status 401", "del-header Authorization", "use_backend")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("listen", "tls", "line"),
+    [
+        ("0.0.0.0", False, "    bind 0.0.0.0:11434\n"),  # noqa: S104
+        ("::", False, "    bind [::]:11434 v4v6\n"),
+        ("192.168.1.5", True, "    bind 192.168.1.5:11434 ssl crt /etc/edge-slm/proxy/tls.pem alpn http/1.1\n"),
+    ],
+)
+def test_where_it_listens(listen: str, tls: bool, line: str) -> None:
+    assert line in proxying.render(Settings(listen=listen), [CHAT], tls, "mark")
+
+
+def test_tls_settings_are_there_only_with_tls() -> None:
+    assert "ssl-min-ver TLSv1.2" in proxying.render(Settings(), [CHAT], True, "mark")
+    assert "ssl" not in proxying.render(Settings(), [CHAT], False, "mark")
+
+
+def test_other_origins_are_nothing_by_default() -> None:
+    assert "Access-Control" not in proxying.render(Settings(), [CHAT], False, "mark")
+    assert "-m str https://a.lan https://b.lan" in proxying.render(
+        Settings(cors_origins=("https://a.lan", "https://b.lan")), [CHAT], False, "mark"
+    )
+
+
+def test_what_is_said_fits_into_single_quotes() -> None:
+    config = proxying.render(Settings(cors_origins=("*",)), [CHAT, BOSS], True, "mark")
+    assert [line for line in config.splitlines() if line.count("'") % 2] == []
+
+
+def test_the_mark_follows_all_that_is_loaded() -> None:
+    def mark(settings: Settings = DEFAULTS, keys: tuple[ApiKey, ...] = (CHAT,), pem: str = "") -> str:
+        return proxying.plan(settings, keys, bool(pem), pem).mark
+
+    marks = {
+        mark(),
+        mark(Settings(port=11436)),
+        mark(keys=(CHAT, BOSS)),
+        mark(keys=(ApiKey("chat", "another-key-of-chat-1"),)),
+        mark(keys=(ApiKey("chat", CHAT.key, "admin"),)),
+        mark(pem="one"),
+        mark(pem="two"),
+    }
+    assert len(marks) == 7
+    made = proxying.plan(Settings(), [CHAT], False, "")
+    assert made.mark == mark()
+    assert proxying.description(f"Name: HAProxy\ndescription: {made.mark}\nTasks: 3\n") == made.mark
+
+
+UNIT = Unit("loaded", "active", "running", True, False, 7, 0, "success", {"EDGE_SLM_DIGEST": "u"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "loaded", "steps"),
+    [
+        ({}, "m", Steps()),
+        ({"enabled": False}, "m", Steps(enable=True)),
+        ({}, "old", Steps(reload=True, reason="its configuration, keys or certificate have changed")),
+        ({}, "", Steps(restart=True, reason="its worker did not answer")),
+        ({"environment": {}}, "m", Steps(restart=True, reason="its unit has changed")),
+        ({"stale": True}, "m", Steps(daemon_reload=True, restart=True, reason="its unit has changed")),
+        ({"active": "failed", "pid": 0}, "", Steps(restart=True, reason="was failed")),
+        (
+            {"load": "not-found", "active": "inactive", "enabled": False, "pid": 0},
+            "",
+            Steps(daemon_reload=True, enable=True, restart=True, reason="was inactive"),
+        ),
+    ],
+)
+def test_steps(changes: dict[str, Any], loaded: str, steps: Steps) -> None:
+    unit = Unit(**{**UNIT.__dict__, **changes})
+    assert proxying.steps_to_run(unit, "u", loaded, "m") == steps
+
+
+def test_what_old_workers_must_forget() -> None:
+    now = proxying.key_map_text([CHAT, BOSS])
+    demoted = proxying.key_map_text([ApiKey("boss", BOSS.key, "infer")])
+    gone = proxying.key_map_text([ApiKey("gone", "key-that-was-revoked")])
+    live = "".join(f"0x55d0{i} {line}\n" for i, line in enumerate((now + demoted + gone).splitlines()))
+    assert proxying.outdated(live, now) == [demoted.split()[0], gone.split()[0]]
+
+
+def test_workers_are_found_on_their_way_out_too() -> None:
+    # As HAProxy 2.2 and 3.0 print it.
+    old = (
+        "#<PID>          <type>          <relative PID>  <reloads>       <uptime>        <version>\n"
+        "888             master          0               1               0d00h00m10s     2.2.9-2+deb11u7\n"
+        "# workers\n"
+        "1703            worker          1               0               0d00h00m04s     2.2.9-2+deb11u7\n"
+        "# old workers\n"
+        "890             worker          [was: 1]        1               0d00h00m10s     2.2.9-2+deb11u7\n"
+        "# programs\n"
+    )
+    assert proxying.worker_pids(old) == [1703, 890]
