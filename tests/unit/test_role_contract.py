@@ -93,16 +93,31 @@ def test_every_input_is_described(role: Path) -> None:
 
 def test_main_is_a_table_of_contents(role: Path) -> None:
     files = []
-    for task in load(role / "tasks" / "main.yml"):
+    main = load(role / "tasks" / "main.yml")
+    for task in main:
+        if task.get("ansible.builtin.meta") == "end_role":
+            continue
         assert set(task) <= {"name", *INCLUDES, "tags", "when"}, "nothing but includes of stages"
         files += [task[include] for include in INCLUDES if include in task]
     assert files[0] == "validate.yml"
-    assert files == [stage for stage in STAGES if stage in files]
+    assert files == [stage for stage in (*STAGES, "uninstall.yml") if stage in files]
+    if planned(role):
+        assert main[0].get("ansible.builtin.import_tasks") == "validate.yml", "an import is no task of its own"
+        assert main[1].get("ansible.builtin.meta") == "end_role", "a host that is as wanted meets one task"
 
 
-def test_validate_refuses_misspelt_inputs_first(role: Path) -> None:
-    first = load(role / "tasks" / "validate.yml")[0]
-    assert first.get("edge_slm.fleet.role_inputs") == {"role": role.name}
+def planned(role: Path) -> bool:
+    """Tell whether the role has a plan."""
+    return (ROLES[0].parents[1] / "plugins/module_utils/plans" / f"{role.name}.py").is_file()
+
+
+def test_validate_asks_the_plan(role: Path) -> None:
+    tasks_of_validate = load(role / "tasks" / "validate.yml")
+    if planned(role):
+        assert len(tasks_of_validate) == 1
+        assert tasks_of_validate[0]["edge_slm.fleet.role_plan"]["role"] == role.name
+    else:
+        assert tasks_of_validate[0].get("edge_slm.fleet.role_inputs") == {"role": role.name}
 
 
 def test_internals_are_marked(role: Path) -> None:

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import grp
 import os
-import shutil
+import pwd
 import stat
-import subprocess
 import time
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
 
-#: Where commands of the system administrator live; sudo and non-login shells may leave them out of PATH.
-ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: What is asked of `systemctl show`.
+UNIT_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "StateChangeTimestampMonotonic")
 
 
 class SshConnection(NamedTuple):
@@ -26,91 +28,49 @@ class SshConnection(NamedTuple):
     port: int
 
 
-def find_command(name: str) -> str:
-    """Return a command's path, or '' where it is not installed."""
-    return shutil.which(name, path=ADMIN_PATH) or ""
-
-
-def output_of(argv: list[str]) -> str:
-    """Return what a command prints, or '' where it is not installed or fails."""
-    command = find_command(argv[0])
-    if not command:
-        return ""
-    done = subprocess.run(
-        [command, *argv[1:]],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-        timeout=60,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    return done.stdout if done.returncode == 0 else ""
+def _name(number: int, names: Callable[[int], Sequence[Any]]) -> str:
+    """Return the name of a user or group; its number where it has none."""
+    try:
+        return str(names(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def read_files(paths: Iterable[str]) -> dict[str, LiveFile]:
-    """Return those of the paths that are files."""
+    """Return those of the paths that are files or directories."""
     found: dict[str, LiveFile] = {}
     for path in paths:
+        text = ""
         if os.path.isfile(path):
-            status = os.stat(path)
             with open(path, encoding="utf-8", errors="replace", newline="") as file:
-                found[path] = LiveFile(file.read(), stat.S_IMODE(status.st_mode), status.st_mtime)
+                text = file.read()
+        elif not os.path.isdir(path):
+            continue
+        status = os.stat(path)
+        owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
+        found[path] = LiveFile(text, stat.S_IMODE(status.st_mode), status.st_mtime, owner, group)
     return found
 
 
-def read_text(path: str) -> str:
-    """Return a file's text, or '' where it cannot be read (files in /sys may refuse)."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def parse_units(text: str, boot: float) -> dict[str, LiveUnit]:
-    """Parse `systemctl show` of several units.
+def unit_state(properties: Mapping[str, str], boot: float) -> LiveUnit:
+    """Return a unit's state from its properties.
 
     Args:
-        text: Properties as NAME=VALUE, one block a unit, blocks apart by an empty line.
+        properties: As `systemctl show` has them.
         boot: When the monotonic clock was zero, in seconds since the epoch.
     """
-    units: dict[str, LiveUnit] = {}
-    for block in text.strip().split("\n\n"):
-        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if "Id" in values:
-            units[values["Id"]] = LiveUnit(
-                loaded=values.get("LoadState") == "loaded",
-                active=values.get("ActiveState") == "active",
-                enabled=values.get("UnitFileState") in {"enabled", "enabled-runtime", "static", "alias", "indirect"},
-                since=boot + int(values.get("StateChangeTimestampMonotonic") or 0) / 1e6,
-            )
-    return units
+    return LiveUnit(
+        loaded=properties.get("LoadState") == "loaded",
+        active=properties.get("ActiveState") == "active",
+        enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime", "static", "alias", "indirect"},
+        since=boot + int(properties.get("StateChangeTimestampMonotonic") or 0) / 1e6,
+    )
 
 
 def read_units(names: Iterable[str]) -> dict[str, LiveUnit]:
     """Return the state of systemd units by one call; the monotonic clock survives a clock set at boot."""
-    properties = "Id,LoadState,ActiveState,UnitFileState,StateChangeTimestampMonotonic"
-    text = output_of(["systemctl", "show", "--property", properties, *names])
-    return parse_units(text, time.time() - time.monotonic())
-
-
-def parse_dpkg_status(text: str) -> dict[str, str]:
-    """Return installed packages with their versions from the text of /var/lib/dpkg/status."""
-    installed: dict[str, str] = {}
-    for paragraph in text.split("\n\n"):
-        name = version = ""
-        complete = False
-        for line in paragraph.splitlines():
-            if line.startswith("Package: "):
-                name = line[9:]
-            elif line.startswith("Version: "):
-                version = line[9:]
-            elif line.startswith("Status: "):
-                complete = line.endswith(" ok installed")
-        if name and complete:
-            installed[name] = version
-    return installed
+    boot = time.time() - time.monotonic()
+    return {unit["Id"]: unit_state(unit, boot) for unit in show(UNIT_PROPERTIES, names) if "Id" in unit}
 
 
 def ssh_connection() -> SshConnection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 BLOCK_BEGIN = "# BEGIN edge_slm.fleet (this block is rewritten by every run)"
@@ -18,27 +18,52 @@ BLOCK_END = "# END edge_slm.fleet"
 
 
 @dataclass(frozen=True)
+class Directory:
+    """A directory of ours as it should be."""
+
+    path: str
+    mode: str = "0755"
+    owner: str = "root"
+    group: str = "root"
+    #: What pending_directories has found, for people.
+    difference: str = ""
+
+
+@dataclass(frozen=True)
 class ConfigFile:
-    """A file as it should be. An empty mode leaves the mode alone (FAT has none)."""
+    """A file as it should be. An empty mode leaves mode, owner and group alone (FAT has none)."""
 
     path: str
     content: str
     mode: str = "0644"
     #: Command that must accept the new content; %s is the path of a temporary file.
     validate: str = ""
+    owner: str = "root"
+    group: str = "root"
+    #: The text is never shown, not in a diff either.
+    secret: bool = False
+    #: What pending_files has found, for people.
+    difference: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the file as an element of the module config_files' option `files`."""
-        return asdict(self)
+        found = asdict(self)
+        del found["difference"]
+        return found
 
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A file as it is: text, permission bits, modification time in seconds since the epoch."""
+    """A file as it is: text, permission bits, modification time in seconds since the epoch, owner and group.
+
+    A user or group without a name is its number. Of a directory the text is empty.
+    """
 
     content: str
     mode: int
     modified: float
+    owner: str = "root"
+    group: str = "root"
 
 
 @dataclass(frozen=True)
@@ -61,21 +86,43 @@ class LiveUnit:
     active: bool
     enabled: bool
     since: float
+    masked: bool = False
 
 
 ABSENT_UNIT = LiveUnit(loaded=False, active=False, enabled=False, since=0.0)
 
 
+def access_difference(wanted: ConfigFile | Directory, found: LiveFile) -> str:
+    """Return how mode, owner and group differ; empty where they are as wanted."""
+    if not wanted.mode:
+        return ""
+    if found.mode != int(wanted.mode, 8):
+        return f"its mode is {found.mode:04o}, not {wanted.mode}"
+    if (found.owner, found.group) != (wanted.owner, wanted.group):
+        return f"it belongs to {found.owner}:{found.group}, not {wanted.owner}:{wanted.group}"
+    return ""
+
+
 def pending_files(wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]) -> list[ConfigFile]:
-    """Return those of the wanted files whose content or mode is not yet as wanted."""
+    """Return those of the wanted files whose text, mode or owner is not yet as wanted, with the difference."""
 
-    def differs(file: ConfigFile) -> bool:
+    def difference(file: ConfigFile) -> str:
         found = live.get(file.path)
-        if found is None or found.content != file.content:
-            return True
-        return bool(file.mode) and found.mode != int(file.mode, 8)
+        if found is None:
+            return "is missing"
+        return "its text differs" if found.content != file.content else access_difference(file, found)
 
-    return [file for file in wanted if differs(file)]
+    return [replace(file, difference=found) for file in wanted for found in [difference(file)] if found]
+
+
+def pending_directories(wanted: Iterable[Directory], live: Mapping[str, LiveFile]) -> list[Directory]:
+    """Return those of the wanted directories that are missing or whose mode or owner is not as wanted."""
+
+    def difference(directory: Directory) -> str:
+        found = live.get(directory.path)
+        return "is missing" if found is None else access_difference(directory, found)
+
+    return [replace(one, difference=found) for one in wanted for found in [difference(one)] if found]
 
 
 def pending_removals(owned: Iterable[str], wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]) -> list[str]:
@@ -90,7 +137,7 @@ def pending_units(
     live_files: Mapping[str, LiveFile],
     changing: Iterable[str],
 ) -> list[dict[str, Any]]:
-    """Return what is to be done to units: name, state (as systemd_service takes it) and enabled.
+    """Return what is to be done to units: name, state (as systemd_service takes it), enabled, and why.
 
     Args:
         wanted: Units as they should be.
@@ -102,21 +149,33 @@ def pending_units(
     actions: list[dict[str, Any]] = []
     for unit in wanted:
         found = live.get(unit.name, ABSENT_UNIT)
-        state = ""
         if not unit.wanted:
             if found.loaded and (found.active or found.enabled):
-                actions.append({"name": unit.name, "state": "stopped", "enabled": False})
+                actions.append({"name": unit.name, "state": "stopped", "enabled": False, "why": "is no longer wanted"})
             continue
-        if any(path in paths for path in unit.reads):
+        younger = [p for p in unit.reads if p in live_files and live_files[p].modified > found.since]
+        state, why = "", ""
+        if found.masked:
+            state, why = "started", "is masked"
+        elif any(path in paths for path in unit.reads):
             # Even where it is not active yet: its package may start it before the file is there.
-            state = unit.on_change
+            state, why = unit.on_change, "its configuration changes"
         elif not found.active:
-            state = "started"
-        elif any(path in live_files and live_files[path].modified > found.since for path in unit.reads):
-            state = unit.on_change
-        if state or not found.enabled:
-            actions.append({"name": unit.name, "state": state or "started", "enabled": True})
+            state, why = "started", "is not running"
+        elif younger:
+            state, why = unit.on_change, f"runs since before {younger[0]} changed"
+        elif not found.enabled:
+            state, why = "started", "is not enabled"
+        if state:
+            actions.append({"name": unit.name, "state": state, "enabled": True, "why": why})
+            if found.masked:
+                actions[-1]["masked"] = False
     return actions
+
+
+def unit_sentences(actions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what is pending by actions of pending_units, one sentence each."""
+    return [f"unit {action['name']}: {action['why']}" for action in actions]
 
 
 def with_assignment(text: str, name: str, value: str) -> str:

@@ -18,10 +18,12 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_files,
     pending_removals,
     pending_units,
+    unit_sentences,
     with_assignment,
     with_block,
     with_kernel_parameters,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
 
 SUPPORTED_OS = {"debian": ("12", "13"), "raspbian": ("12", "13")}
 ARCHITECTURES = ("aarch64", "x86_64")
@@ -59,6 +61,7 @@ class Inputs:
     cgroup_memory: bool
     headless: bool
     watchdog_seconds: int
+    reboot: bool
     reboot_for_upgrades: bool
 
     @classmethod
@@ -72,6 +75,7 @@ class Inputs:
             cgroup_memory=as_bool(values["cgroup_memory"]),
             headless=as_bool(values["headless"]),
             watchdog_seconds=int(values["watchdog_seconds"]),
+            reboot=as_bool(values["reboot"]),
             reboot_for_upgrades=as_bool(values["reboot_for_upgrades"]),
         )
 
@@ -94,50 +98,53 @@ class Live:
     now: float = 0.0
 
 
-def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]:
-    """Return one sentence for each input that cannot be met; each names the variable and the mend."""
+def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[list[str], list[str]]:
+    """Return one sentence for each input that cannot be met, with the variable and what to do.
+
+    Returns:
+        What is wrong on any board, and what this one cannot be.
+    """
     found: list[str] = []
+    unfit: list[str] = []
 
     def refuse(name: str, fault: str) -> None:
         found.append(f"pi_baseline_{name}: {fault}")
 
     if str(device["os_version"]) not in SUPPORTED_OS.get(str(device["os_id"]), ()):
-        found.append(
+        unfit.append(
             f"This host runs {device['os_id'] or 'an unknown system'} {device['os_version']}: supported are "
             "Raspberry Pi OS and Debian 12 (bookworm) and 13 (trixie). Install one of them."
         )
     if device["architecture"] not in ARCHITECTURES:
-        found.append(
+        unfit.append(
             f"This host's system is built for {device['architecture']}: supported are "
             f"{' and '.join(ARCHITECTURES)}. Install the 64-bit Raspberry Pi OS."
         )
     if not device["systemd"]:
-        found.append("This host was not booted by systemd: start it with systemd as its init.")
+        unfit.append("This host was not booted by systemd: start it with systemd as its init.")
     if inputs.swap_mechanism not in SWAP_MECHANISMS:
         choices = ", ".join(repr(name) for name in SWAP_MECHANISMS)
         refuse("swap_mechanism", f"{inputs.swap_mechanism!r} is unknown; choose one of {choices}.")
     elif swap_tool(device, live) == "dphys-swapfile" and inputs.swap_mechanism not in DPHYS_MECHANISMS:
-        refuse(
-            "swap_mechanism",
-            f"{inputs.swap_mechanism} needs rpi-swap (Debian 13), and this board has dphys-swapfile; "
-            "choose auto, swapfile or none for it.",
+        unfit.append(
+            f"pi_baseline_swap_mechanism: {inputs.swap_mechanism} needs rpi-swap (Debian 13), and this board has "
+            "dphys-swapfile; choose auto, swapfile or none for it."
         )
     if not 0 <= inputs.swap_mib <= 65536:
         refuse("swap_mib", f"is {inputs.swap_mib}; give 0 to 65536 MiB.")
     if inputs.cpu_governor and live.governors_known and inputs.cpu_governor not in live.governors_known:
-        refuse(
-            "cpu_governor",
-            f"{inputs.cpu_governor!r} is not known to this kernel; choose one of "
-            f"{', '.join(live.governors_known)}, or '' to leave it alone.",
+        unfit.append(
+            f"pi_baseline_cpu_governor: {inputs.cpu_governor!r} is not known to this kernel; choose one of "
+            f"{', '.join(live.governors_known)}, or '' to leave it alone."
         )
-    elif not re.fullmatch(r"[a-z_]*", inputs.cpu_governor):
+    if not re.fullmatch(r"[a-z_]*", inputs.cpu_governor):
         refuse("cpu_governor", f"{inputs.cpu_governor!r} is no governor; performance is one.")
     for index, line in enumerate(inputs.boot_config):
         if not re.fullmatch(r"[^\s=#\[\]][^\s=]*=\S[^\n]*|\[[^\]\n]+\]", line):
             refuse(f"boot_config[{index}]", f"{line!r} is no line of config.txt; write name=value.")
     if not 0 <= inputs.watchdog_seconds <= WATCHDOG_MAXIMUM:
         refuse("watchdog_seconds", f"is {inputs.watchdog_seconds} s; give 1 to {WATCHDOG_MAXIMUM}, or 0 for off.")
-    return found
+    return found, unfit
 
 
 def swap_tool(device: Mapping[str, Any], live: Live) -> str:
@@ -217,17 +224,16 @@ def boot_files(inputs: Inputs, boot: str, live: Live) -> list[ConfigFile]:
     return files
 
 
-def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dict[str, Any]:
+def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
     """Return everything that is still to be done, for inputs without problems.
 
-    The key `pending` names it in words, but for a reboot, which has the key `reboot` with its reasons.
+    A reboot is pending only where the role may do it; `needs.reboot` has its reasons in any case.
     """
     skip = not_applicable(inputs, device, live)
     boot = str(device["boot_partition"])
     tool = swap_tool(device, live)
-    at_boot = [*boot_files(inputs, boot, live)]
     swap = swap_files(inputs, tool, live)
-    files = [*at_boot, *swap]
+    files = [*boot_files(inputs, boot, live), *swap]
     units: list[Unit] = []
     if tool == "dphys-swapfile" and swap:
         units.append(Unit(DPHYS_UNIT, (DPHYS_CONF,)))
@@ -241,30 +247,39 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dict[str, Any
         text = f"{HEADER}[Manager]\nRuntimeWatchdogSec={watchdog}s\nRebootWatchdogSec=2min\n"
         files.append(ConfigFile(WATCHDOG_CONF, text))
 
-    write = pending_files(files, live.files)
-    remove = pending_removals(OWNED, files, live.files)
-    changing = [*(file.path for file in write), *remove]
+    write = FileSet(files=pending_files(files, live.files), remove=pending_removals(OWNED, files, live.files))
+    changing = [*(file.path for file in write.files), *write.remove]
     actions = pending_units(units, live.units, live.files, changing)
-    drifted = inputs.cpu_governor and set(live.governors_now) - {inputs.cpu_governor}
+    drifted = sorted(set(live.governors_now) - {inputs.cpu_governor}) if inputs.cpu_governor else []
     if drifted and "CPU governor" not in skip and not any(a["name"] == GOVERNOR_UNIT for a in actions):
-        actions.append({"name": GOVERNOR_UNIT, "state": "restarted", "enabled": True})
+        why = f"the CPU governor is {', '.join(drifted)}, not {inputs.cpu_governor}"
+        actions.append({"name": GOVERNOR_UNIT, "state": "restarted", "enabled": True, "why": why})
     # The hardware may round what it is asked for.
     reexec = WATCHDOG_CONF in changing or (bool(watchdog) and abs(live.watchdog_now - watchdog) >= 1)
     target = inputs.headless and live.default_target != HEADLESS_TARGET
+    reboot = reboot_reasons(inputs, device, live, changing)
 
-    pending = [f"file {path}" for path in changing]
-    pending += [f"unit {action['name']} ({action['state']})" for action in actions]
-    pending += ["watchdog"] * reexec + ["default target"] * target
-    return {
-        "pending": pending,
-        "not_applicable": [f"{name}: not applicable: {why}" for name, why in skip.items()],
-        "files": [file.as_dict() for file in write],
-        "remove": remove,
-        "units": actions,
-        "reexec": reexec,
-        "target": HEADLESS_TARGET if target else "",
-        "reboot": reboot_reasons(inputs, device, live, changing),
-    }
+    pending = [*write.sentences(), *unit_sentences(actions)]
+    if reexec:
+        pending.append(f"watchdog: systemd feeds it every {live.watchdog_now:.0f} s, not {watchdog} s")
+    if target:
+        pending.append(f"boot target: is {live.default_target}, not {HEADLESS_TARGET}")
+    if inputs.reboot:
+        pending += [f"reboot: {why}" for why in reboot]
+    lacking = [f"{name}: not applicable: {why}" for name, why in skip.items()]
+    if reboot and not inputs.reboot:
+        lacking.append(f"reboot: is needed ({'; '.join(reboot)}), and pi_baseline_reboot is false")
+    return Plan(
+        pending=pending,
+        not_applicable=lacking,
+        needs={
+            "units": actions,
+            "reexec": reexec,
+            "target": HEADLESS_TARGET if target else "",
+            "reboot": reboot,
+        },
+        files={"configure": write},
+    )
 
 
 def reboot_reasons(inputs: Inputs, device: Mapping[str, Any], live: Live, changing: list[str]) -> list[str]:

@@ -1,0 +1,39 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller side of edge_slm.fleet.role_plan (its documentation is in plugins/modules)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction, Question
+
+
+class ActionModule(LookingAction):
+    """Ask one role's plan, and fail for what it refuses."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the plan, with the facts that it was made from."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _spec, given = self.validate_argument_spec(
+            {
+                "role": {"type": "str", "required": True},
+                "extra": {"type": "dict", "default": {}},
+                "settled": {"type": "bool", "default": False},
+            }
+        )
+        role = given["role"]
+        answers = self.ask([Question(role, role, extra=given["extra"])], task_vars or {}, {})
+        if answers.failure:
+            return {**result, **answers.failure}
+        plan = answers.plans[role]
+        refused = plan["refusals"] + plan["unfit"]
+        if refused:
+            raise AnsibleActionFail("\n".join(refused))
+        if given["settled"] and plan["pending"]:
+            raise AnsibleActionFail(
+                "Still pending after the role has done its work: " + "; ".join(plan["pending"]) + ". "
+                "Look at `systemctl --failed` and `journalctl -p warning -b` there."
+            )
+        return {**result, "changed": False, "ansible_facts": answers.facts, **plan}

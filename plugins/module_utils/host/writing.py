@@ -1,0 +1,103 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Write what a plan wants: directories, files, removals; whole or not at all, each flushed and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
+    ConfigFile,
+    Directory,
+    LiveFile,
+    pending_directories,
+    pending_files,
+)
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet
+
+
+def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
+    """Write and remove what is wanted; return the differences as Ansible's `diff`. Check mode writes nothing."""
+    live = read_files(os.path.realpath(path) for path in _paths(wanted))
+    # Symbolic links are followed.
+    found = {path: live[os.path.realpath(path)] for path in _paths(wanted) if os.path.realpath(path) in live}
+    diffs: list[dict[str, Any]] = []
+    for directory in pending_directories(wanted.directories, found):
+        diffs.append(_difference(directory.path, "", "", directory.difference))
+        if not module.check_mode:
+            make_directory(directory)
+    for file in pending_files(wanted.files, found):
+        before = found[file.path].content if file.path in found else ""
+        diffs.append(_text_difference(file, before))
+        if not module.check_mode:
+            write(module, file, found.get(file.path))
+    for path in wanted.remove:
+        if os.path.lexists(path):
+            diffs.append(_difference(path, found[path].content if path in found else "", "", "is removed"))
+            if not module.check_mode:
+                os.unlink(path)
+    return diffs
+
+
+def _paths(wanted: FileSet) -> list[str]:
+    """Return all paths that matter."""
+    return [*(one.path for one in wanted.directories), *(one.path for one in wanted.files), *wanted.remove]
+
+
+def _difference(path: str, before: str, after: str, note: str) -> dict[str, Any]:
+    """Return one element of a diff; a note stands for what no text shows."""
+    if before == after:
+        before, after = "", f"{note}\n"
+    return {"before_header": path, "after_header": path, "before": before, "after": after}
+
+
+def _text_difference(file: ConfigFile, before: str) -> dict[str, Any]:
+    """Return a file's element of a diff; of a secret one only that it changes."""
+    if file.secret:
+        return _difference(file.path, "", "", file.difference)
+    return _difference(file.path, before, file.content, file.difference)
+
+
+def make_directory(directory: Directory) -> None:
+    """Make a directory and those above it, and give it its mode and owner."""
+    os.makedirs(directory.path, mode=0o755, exist_ok=True)
+    os.chmod(directory.path, int(directory.mode, 8))
+    os.chown(directory.path, pwd.getpwnam(directory.owner).pw_uid, grp.getgrnam(directory.group).gr_gid)
+
+
+def write(module: AnsibleModule, file: ConfigFile, found: LiveFile | None) -> None:
+    """Put a file in its place, or fail before anything has changed."""
+    path = os.path.realpath(file.path)
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    # A fixed name that ends in no suffix: what a killed run leaves is ignored by all readers, and used again.
+    draft = os.path.join(folder, f".{os.path.basename(path).replace('.', '-')}-edge-slm-new")
+    if os.path.lexists(draft):
+        os.unlink(draft)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+        out.write(file.content)
+        out.flush()
+        if file.mode:
+            os.fchown(descriptor, pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid)
+            os.fchmod(descriptor, int(file.mode, 8))
+        else:
+            with contextlib.suppress(PermissionError):  # FAT has one mode for all files
+                os.fchmod(descriptor, found.mode if found else 0o644)
+        os.fsync(descriptor)
+    if file.validate:
+        argv = [word.replace("%s", draft) for word in shlex.split(file.validate)]
+        code, out_text, error = module.run_command(argv)
+        if code != 0:
+            os.unlink(draft)
+            module.fail_json(msg=f"{path} was not written: `{file.validate}` refuses it: {(error or out_text).strip()}")
+    os.replace(draft, path)

@@ -1,0 +1,131 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every role's plan is: from its inputs and the host as it is, what is refused and what is pending.
+
+One file in this package for each role, with one function `plan` of the type Planner. It reads the host, decides by the
+functions of its subject's package, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import ConfigFile, Directory
+
+#: In place of a secret, in the inputs: its number in the list of secrets.
+PLACEHOLDER = "edge_slm_number"
+
+
+@dataclass
+class FileSet:
+    """Directories and files that are to be written together, and what is to be removed.
+
+    Only what differs from the host is in it. It stays on the host: M(edge_slm.fleet.planned_files) plans again and
+    writes it, so that no file's text travels to the controller and back.
+    """
+
+    directories: Sequence[Directory] = ()
+    files: Sequence[ConfigFile] = ()
+    remove: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is to be done."""
+        return bool(self.directories or self.files or self.remove)
+
+    def sentences(self) -> list[str]:
+        """Return what is pending by it, one sentence a path."""
+        return [
+            *(f"directory {directory.path}: {directory.difference}" for directory in self.directories),
+            *(f"file {file.path}: {file.difference}" for file in self.files),
+            *(f"file {path}: is no longer wanted" for path in self.remove),
+        ]
+
+
+@dataclass
+class Plan:
+    """What one role has to do on one host.
+
+    Attributes:
+        refusals: Errors in the inventory, «variable: what is wrong; what to do». They are wrong on any host.
+        unfit: What this host cannot be (its system, memory, disk): «variable: what is wrong; what to do».
+        pending: What differs from the inputs and why, one sentence each. Empty: nothing is to be done.
+        waiting: What other roles have yet to bring before this one can finish, one sentence each.
+        not_applicable: What was asked for and cannot be on this kind of host, one sentence each.
+        needs: What the role's tasks take. It comes back to the controller: no secrets, no text of files.
+        files: What is to be written, by the name of the step that writes it.
+    """
+
+    refusals: list[str] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    not_applicable: list[str] = field(default_factory=list)
+    needs: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, FileSet] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as the controller gets it: of files only whether a step has any."""
+        found = {name: getattr(self, name) for name in ("refusals", "unfit", "pending", "waiting", "not_applicable")}
+        return {**found, "needs": self.needs, "files": {name: bool(files) for name, files in self.files.items()}}
+
+
+class Host:
+    """The host as it is, each thing read when it is first asked for and only once for all plans."""
+
+    def __init__(self, deep: bool = False) -> None:
+        #: Large files are read again, not taken as known by size, times and inode.
+        self.deep = deep
+
+    @cached_property
+    def device(self) -> dict[str, Any]:
+        """What this device is and can do, as M(edge_slm.fleet.device_facts) returns it."""
+        found: dict[str, str] = {}
+        for path in PROBED_PATHS:
+            if os.path.isdir(path):
+                found[path] = ""
+            elif os.path.exists(path):
+                found[path] = read_text(path)
+        return describe(found, os.uname().machine, len(os.sched_getaffinity(0))).as_dict()
+
+    @cached_property
+    def packages(self) -> dict[str, str]:
+        """Installed packages with their versions."""
+        return installed_versions()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what later tasks may want to know, as it was read for the plans."""
+        return {"edge_slm_device": self.device}
+
+
+def with_secrets(inputs: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
+    """Return a role's inputs with their secrets, which travel by themselves (no_log hides each where it appears)."""
+
+    def whole(value: object) -> object:
+        if isinstance(value, dict):
+            if set(value) == {PLACEHOLDER}:
+                return secrets[value[PLACEHOLDER]]
+            return {name: whole(item) for name, item in value.items()}
+        return [whole(item) for item in value] if isinstance(value, list) else value
+
+    return {name: whole(value) for name, value in inputs.items()}
+
+
+class Planner(Protocol):
+    """A role's plan: reads, decides, changes nothing.
+
+    Args:
+        inputs: The role's inputs by their names without the role's prefix, as the operator wrote them: types are
+            checked and cast here. What the controller adds (files that lie there) is described in
+            plugin_utils/controller_side.py.
+        host: The host as it is.
+    """
+
+    def __call__(self, inputs: Mapping[str, Any], host: Host) -> Plan:
+        """Return the plan."""

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module edge_slm.fleet.look: the part that runs on the host; plugins/action/look.py calls it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: look
+short_description: Compare a host with all that the inventory wants of it, in one round trip
+version_added: 0.1.0
+description:
+  - Collects the inputs of every role that C(site.yml) would run on the host, with Ansible's precedence of variables,
+    reads the host once, and returns each role's plan - what is refused, what is pending and why.
+  - Never fails for what it finds; M(edge_slm.fleet.look_verdict) does, when all hosts have been looked at.
+  - A plan that crashes or hangs is reported with its role's name; the others are returned.
+author:
+  - edge_slm.fleet contributors (@edge-slm)
+extends_documentation_fragment: [edge_slm.fleet.reads_only]
+options:
+  roles:
+    description: Roles to ask; all that the inventory gives the host when left out.
+    type: list
+    elements: str
+  deep:
+    description: Read large files again, and do not take them as known by size, times and inode.
+    type: bool
+    default: false
+  seconds:
+    description: Time that one plan may take, in seconds.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Compare the host with the inventory
+  edge_slm.fleet.look:
+  register: look
+"""
+
+RETURN = r"""
+plans:
+  description:
+    - By role, and for llama_cpp on a builder by role and CPU class, a dictionary with the lists of sentences
+      C(refusals), C(unfit), C(pending), C(waiting) and C(not_applicable).
+  returned: success
+  type: dict
+"""
+
+import signal
+import traceback
+from types import FrameType
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan, with_secrets
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import planner
+
+
+class TooSlowError(Exception):
+    """A plan did not come to an end."""
+
+
+def stop(_number: int, _frame: FrameType | None) -> None:
+    """Break off what runs."""
+    raise TooSlowError
+
+
+def place(error: BaseException) -> str:
+    """Return where in a plan an error arose: the last line of the collection's own code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "edge_slm" in frame.filename and "/look.py" not in frame.filename] or frames
+    return f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}"
+
+
+def ask(role: str, inputs: dict[str, Any], host: Host, seconds: int) -> Plan:
+    """Return a role's plan; a crash or a hang is the plan's refusal of this host."""
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        return planner(role)(inputs, host)
+    except TooSlowError as error:
+        return Plan(unfit=[f"{role}: reading this host took longer than {seconds} s ({place(error)})."])
+    except Exception as error:
+        return Plan(unfit=[f"{role}: its plan failed: {type(error).__name__}: {error} ({place(error)})."])
+    finally:
+        signal.alarm(0)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "questions": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "role": {"type": "str", "required": True},
+                    "inputs": {"type": "dict", "required": True},
+                },
+            },
+            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "deep": {"type": "bool", "default": False},
+            "seconds": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    host = Host(module.params["deep"])
+    plans = {}
+    for question in module.params["questions"]:
+        inputs = with_secrets(question["inputs"], module.params["secrets"])
+        plans[question["name"]] = ask(question["role"], inputs, host, module.params["seconds"]).as_dict()
+    module.exit_json(changed=False, plans=plans, facts=host.facts())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a role's plan takes from the controller before the host is looked at, and what is judged there after.
+
+A function for a role that needs one; most need none. `before` adds to the inputs (texts of files that lie on the
+controller, rendered templates) or refuses; `after` changes the plan that has come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
+
+BEFORE: Mapping[str, Callable[[Inputs], None]] = {}
+AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {}
+
+
+def before(inputs: Inputs) -> None:
+    """Add to a role's inputs what lies on the controller."""
+    add = BEFORE.get(inputs.role.name)
+    if add and not inputs.refusals:
+        add(inputs)
+
+
+def after(inputs: Inputs, plan: dict[str, Any]) -> None:
+    """Judge on the controller what the host's plan left to it, and name what the operator wrote."""
+    judge = AFTER.get(inputs.role.name)
+    if judge and not plan["refusals"] and not plan["unfit"]:
+        judge(inputs, plan)
+    for kind in ("refusals", "unfit", "waiting"):
+        plan[kind] = [inputs.in_the_operators_words(sentence) for sentence in plan[kind]]

@@ -1,0 +1,81 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ask roles' plans on a host: inputs are collected here, the host is read by one call of the module look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils import controller_side
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs, collect
+
+
+@dataclass(frozen=True)
+class Question:
+    """One plan that is asked for.
+
+    Args:
+        name: What the answer is called.
+        role: The role.
+        variables: Variables that only this question has; they win over the task's.
+        extra: Goes to the plan beside the role's inputs.
+    """
+
+    name: str
+    role: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Answers:
+    """What the host told. `failure` is the module's result where it has none."""
+
+    plans: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+    failure: dict[str, Any] | None = None
+
+
+class LookingAction(ActionBase):  # type: ignore[misc]
+    """An action that asks roles' plans."""
+
+    def collected(self, role: str, variables: Mapping[str, Any], secrets: list[str]) -> Inputs:
+        """Return a role's inputs with what the controller adds to them."""
+        inputs = collect(role, self._loader, variables, secrets)
+        controller_side.before(inputs)
+        return inputs
+
+    def ask(self, questions: Sequence[Question], task_vars: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answers:
+        """Ask every plan by one call of the module; those whose inputs are refused here are not asked.
+
+        Args:
+            questions: The plans that are asked for.
+            task_vars: The task's variables.
+            arguments: `deep` and `seconds` of the module.
+        """
+        plans: dict[str, dict[str, Any]] = {}
+        asked: dict[str, Inputs] = {}
+        secrets: list[str] = []
+        told: list[dict[str, Any]] = []
+        for question in questions:
+            inputs = self.collected(question.role, {**task_vars, **question.variables}, secrets)
+            if inputs.refusals:
+                plans[question.name] = Plan(refusals=inputs.refusals).as_dict()
+                continue
+            asked[question.name] = inputs
+            told.append({"name": question.name, "role": question.role, "inputs": {**inputs.values, **question.extra}})
+        answer = self._execute_module(
+            module_name="edge_slm.fleet.look",
+            module_args={"questions": told, "secrets": secrets, **arguments},
+            task_vars=task_vars,
+        )
+        if answer.get("failed") or answer.get("unreachable") or "plans" not in answer:
+            return Answers(plans, {}, answer)
+        for name, plan in answer["plans"].items():
+            controller_side.after(asked[name], plan)
+            plans[name] = plan
+        return Answers(plans, answer["facts"])

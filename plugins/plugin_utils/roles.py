@@ -1,0 +1,136 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A role's inputs as its tasks would see them, without entering the role.
+
+Defaults lie under the task's variables and the role's own constants beside them, so that precedence is Ansible's. Each
+input is templated by itself: one that is undefined or cannot be decrypted is a refusal of the roles that use it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import PLACEHOLDER
+
+COLLECTION = Path(__file__).resolve().parents[2]
+#: A value that is nothing but one of the fleet's variables: what the operator wrote when the role's input is refused.
+ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a role's files say. `variables` are its defaults under its constants."""
+
+    name: str
+    options: Mapping[str, Any]
+    variables: Mapping[str, Any]
+
+
+@cache
+def read_role(name: str) -> Role:
+    """Read a role's files; once for all hosts when an action plugin does so on import, in Ansible's first process."""
+    directory = COLLECTION / "roles" / name
+    # A plain YAML loader would leave templates as text: since 2.19 Ansible templates only what it trusts.
+    loader = DataLoader()
+    specs = loader.load_from_file(str(directory / "meta/argument_specs.yml"))
+    variables: dict[str, Any] = {}
+    for part in ("defaults", "vars"):
+        file = directory / part / "main.yml"
+        if file.is_file():
+            variables.update(loader.load_from_file(str(file), trusted_as_template=True) or {})
+    return Role(name, specs["argument_specs"]["main"]["options"], variables)
+
+
+def misspelt_inputs(role: Role, given: Iterable[str]) -> list[str]:
+    """Return one sentence for each variable that starts with the role's name but is not one of its inputs."""
+    names = sorted(role.options)
+    problems = []
+    for name in sorted({name for name in given if name.startswith(f"{role.name}_")} - set(names)):
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"see roles/{role.name}/README.md for its inputs."
+        problems.append(f"{name} is not an input of the role {role.name}: {hint}")
+    return problems
+
+
+@dataclass
+class Inputs:
+    """A role's inputs for one host, ready to travel.
+
+    Attributes:
+        role: The role.
+        values: By name without the role's prefix; secrets are replaced by their numbers.
+        secrets: The secrets.
+        refusals: Inputs that could not be evaluated, and variables that are no inputs.
+        written_as: The fleet's variable that an input's value comes from, by the input's full name.
+        templar: Evaluates further expressions in the role's scope.
+    """
+
+    role: Role
+    values: dict[str, Any] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    written_as: dict[str, str] = field(default_factory=dict)
+    templar: Templar = field(default_factory=Templar)
+
+    def in_the_operators_words(self, sentence: str) -> str:
+        """Return a refusal with the variable that the operator wrote in place of the role's input."""
+        for name, variable in self.written_as.items():
+            sentence = re.sub(rf"\b{name}\b", variable, sentence)
+        return sentence
+
+    def render(self, template: str) -> str:
+        """Return one of the role's templates, as the module template would write it."""
+        text = (COLLECTION / "roles" / self.role.name / "templates" / template).read_text(encoding="utf-8")
+        return str(self.templar.template(trust_as_template(text)))
+
+
+def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets: list[str] | None = None) -> Inputs:
+    """Evaluate a role's inputs.
+
+    Args:
+        name: The role.
+        loader: Of the play: knows the vault's passwords.
+        variables: The task's, by Ansible's precedence.
+        secrets: Where secrets are collected, of several roles in one list; the numbers in the values count in it.
+    """
+    role = read_role(name)
+    scope = {**role.variables, **variables}
+    inputs = Inputs(role, secrets=[] if secrets is None else secrets, templar=Templar(loader=loader, variables=scope))
+    inputs.refusals += misspelt_inputs(role, variables)
+    for full, option in role.options.items():
+        source = scope.get(full)
+        alias = ALIAS.fullmatch(source) if isinstance(source, str) else None
+        if alias:
+            inputs.written_as[full] = alias[1]
+        try:
+            value = inputs.templar.template(source)
+        except AnsibleError as error:
+            inputs.refusals.append(inputs.in_the_operators_words(f"{full}: cannot be evaluated: {error}"))
+            continue
+        inputs.values[full[len(name) + 1 :]] = _without_secrets(value, option, inputs.secrets)
+    return inputs
+
+
+def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str]) -> object:
+    """Return a value with its secrets, by its specification, moved to the list of secrets."""
+    suboptions = option.get("options", {})
+    # Where a dictionary with a secret is wanted, a bare string is most likely the secret itself.
+    if isinstance(value, str) and (option.get("no_log") or any(part.get("no_log") for part in suboptions.values())):
+        if not value:
+            return value
+        secrets.append(value)
+        return {PLACEHOLDER: len(secrets) - 1}
+    if isinstance(value, Mapping):
+        return {key: _without_secrets(item, suboptions.get(key, {}), secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item, {"options": suboptions}, secrets) for item in value]
+    return value
