@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import ConfigFile, LiveFile, LiveUnit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.pi.baseline import (
     DPHYS_CONF,
     DPHYS_UNIT,
@@ -22,6 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.pi.baseline import 
     plan,
     problems,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "pi_baseline"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
@@ -63,11 +64,16 @@ def bare(**changes: Any) -> Live:
     return Live(**values)
 
 
-def converged(live: Live, found: dict[str, Any], modified: float) -> Live:
+def files_of(found: Plan) -> dict[str, ConfigFile]:
+    """Return what is to be written, by path."""
+    return {file.path: file for file in found.files["configure"].files}
+
+
+def converged(live: Live, found: Plan, modified: float) -> Live:
     """Return the board after the plan was carried out."""
     files = dict(live.files)
-    for file in found["files"]:
-        files[file["path"]] = LiveFile(file["content"], int(file["mode"] or "755", 8), modified)
+    for file in files_of(found).values():
+        files[file.path] = LiveFile(file.content, int(file.mode or "755", 8), modified)
     return bare(
         files=files,
         packages=live.packages,
@@ -78,15 +84,9 @@ def converged(live: Live, found: dict[str, Any], modified: float) -> Live:
     )
 
 
-def test_role_passes_every_deciding_input_to_its_module() -> None:
-    passed = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__pi_baseline_inputs"]
-    assert set(passed) == set(Inputs.__dataclass_fields__)
-    assert all(value == f"{{{{ pi_baseline_{name} }}}}" for name, value in passed.items())
-
-
 @pytest.mark.parametrize("device", [PI, CONTAINER, {**PI, "os_id": "raspbian", "os_version": "12"}])
 def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
-    assert problems(inputs(), device, bare()) == []
+    assert problems(inputs(), device, bare()) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,16 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
     ],
 )
 def test_unsupported_systems_are_refused(device: dict[str, Any], part: str) -> None:
-    assert part in " ".join(problems(inputs(), {**PI, **device}, bare()))
+    refusals, unfit = problems(inputs(), {**PI, **device}, bare())
+    assert refusals == [], "a wrong system is no error in the inventory"
+    assert [part in sentence for sentence in unfit] == [True]
 
 
 @pytest.mark.parametrize(
     ("changes", "live", "part"),
     [
         ({"swap_mechanism": "disk"}, {}, "pi_baseline_swap_mechanism: 'disk' is unknown"),
-        ({"swap_mechanism": "zram"}, {"packages": {"dphys-swapfile": "1"}}, "choose auto, swapfile or none"),
         ({"swap_mib": -1}, {}, "pi_baseline_swap_mib"),
-        ({"cpu_governor": "turbo"}, {}, "choose one of ondemand, performance"),
         ({"cpu_governor": "x; reboot"}, {"governors_known": ()}, "pi_baseline_cpu_governor"),
         ({"boot_config": ["gpu_mem 16"]}, {}, "pi_baseline_boot_config[0]"),
         ({"boot_config": ["gpu_mem=16", "a=1\nb"]}, {}, "pi_baseline_boot_config[1]"),
@@ -116,12 +116,29 @@ def test_unsupported_systems_are_refused(device: dict[str, Any], part: str) -> N
     ],
 )
 def test_bad_inputs_are_refused_by_name(changes: dict[str, Any], live: dict[str, Any], part: str) -> None:
-    assert part in " ".join(problems(inputs(**changes), PI, bare(**live)))
+    refusals, unfit = problems(inputs(**changes), PI, bare(**live))
+    assert [part in sentence for sentence in refusals] == [True]
+    assert unfit == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "live", "part"),
+    [
+        ({"swap_mechanism": "zram"}, {"packages": {"dphys-swapfile": "1"}}, "choose auto, swapfile or none"),
+        ({"cpu_governor": "turbo"}, {}, "choose one of ondemand, performance"),
+    ],
+)
+def test_what_this_board_cannot_be_is_no_error_of_the_inventory(
+    changes: dict[str, Any], live: dict[str, Any], part: str
+) -> None:
+    refusals, unfit = problems(inputs(**changes), PI, bare(**live))
+    assert refusals == []
+    assert [part in sentence for sentence in unfit] == [True]
 
 
 def test_a_bare_board_gets_everything_and_then_nothing() -> None:
     first = plan(inputs(), PI, bare())
-    written = {file["path"]: file["content"] for file in first["files"]}
+    written = {path: file.content for path, file in files_of(first).items()}
     assert set(written) == {
         f"{BOOT}/config.txt",
         f"{BOOT}/cmdline.txt",
@@ -132,29 +149,32 @@ def test_a_bare_board_gets_everything_and_then_nothing() -> None:
     assert written[f"{BOOT}/cmdline.txt"] == "root=PARTUUID=1 rootwait cgroup_enable=memory cgroup_memory=1\n"
     assert "RuntimeWatchdogSec=15s" in written[WATCHDOG_CONF]
     assert "Mechanism=auto" in written[RPI_SWAP_CONF]
-    assert first["reexec"]
-    assert first["target"] == "multi-user.target"
-    assert len(first["reboot"]) == 3
-    assert first["not_applicable"] == []
+    assert first.needs["reexec"]
+    assert first.needs["target"] == "multi-user.target"
+    assert len(first.needs["reboot"]) == 3
+    assert first.not_applicable == []
     after = plan(inputs(), PI, converged(bare(), first, modified=400.0))
-    assert (after["pending"], after["reboot"]) == ([], [])
+    assert (after.pending, after.needs["reboot"]) == ([], [])
 
 
 def test_a_kill_before_the_reboot_is_seen() -> None:
     first = plan(inputs(), PI, bare())
     unbooted = plan(inputs(), PI, converged(bare(), first, modified=800.0))
-    assert unbooted["pending"] == []
-    assert len(unbooted["reboot"]) == 3
+    assert [sentence.split(":")[0] for sentence in unbooted.pending] == ["reboot"] * 3
+    assert len(unbooted.needs["reboot"]) == 3
+    waiting = plan(inputs(reboot=False), PI, converged(bare(), first, modified=800.0))
+    assert waiting.pending == []
+    assert "pi_baseline_reboot is false" in waiting.not_applicable[-1]
     future = plan(inputs(), PI, converged(bare(), first, modified=2000.0))
-    assert future["reboot"] == [], "a file from the future must not ask for a reboot for ever"
+    assert future.needs["reboot"] == [], "a file from the future must not ask for a reboot for ever"
 
 
 def test_upgrades_reboot_only_when_allowed() -> None:
     first = plan(inputs(), PI, bare())
     live = converged(bare(), first, modified=400.0)
     live = bare(files={**live.files, REBOOT_REQUIRED: LiveFile("", 0o644, 1.0)}, packages=live.packages)
-    assert plan(inputs(), PI, live)["reboot"] == []
-    assert plan(inputs(reboot_for_upgrades=True), PI, live)["reboot"] == ["an upgraded package asks for it"]
+    assert plan(inputs(), PI, live).needs["reboot"] == []
+    assert plan(inputs(reboot_for_upgrades=True), PI, live).needs["reboot"] == ["an upgraded package asks for it"]
 
 
 @pytest.mark.parametrize(
@@ -164,16 +184,16 @@ def test_upgrades_reboot_only_when_allowed() -> None:
 def test_bookworm_swaps_by_dphys_swapfile(mechanism: str, size: str) -> None:
     live = bare(packages={"dphys-swapfile": "1"})
     found = plan(inputs(swap_mechanism=mechanism), {**PI, "os_version": "12"}, live)
-    assert size in next(file["content"] for file in found["files"] if file["path"] == DPHYS_CONF)
-    assert DPHYS_UNIT in [unit["name"] for unit in found["units"]]
-    assert not any("swap" in reason for reason in found["reboot"])
+    assert size in files_of(found)[DPHYS_CONF].content
+    assert DPHYS_UNIT in [unit["name"] for unit in found.needs["units"]]
+    assert not any("swap" in reason for reason in found.needs["reboot"])
 
 
 def test_a_container_has_nothing_of_a_board() -> None:
     found = plan(inputs(), CONTAINER, Live(default_target="multi-user.target"))
-    assert found["pending"] == []
-    assert found["reboot"] == []
-    assert [text.split(":")[0] for text in found["not_applicable"]] == [
+    assert found.pending == []
+    assert found.needs["reboot"] == []
+    assert [text.split(":")[0] for text in found.not_applicable] == [
         "swap",
         "CPU governor",
         "boot settings",
@@ -190,14 +210,17 @@ def test_features_turned_off_are_undone() -> None:
         PI,
         live,
     )
-    assert off["remove"] == [RPI_SWAP_CONF, WATCHDOG_CONF]
-    assert off["units"] == [{"name": GOVERNOR_UNIT, "state": "stopped", "enabled": False}]
-    assert "gpu_mem" not in next(file["content"] for file in off["files"] if file["path"] == f"{BOOT}/config.txt")
-    assert off["reexec"]
+    assert off.files["configure"].remove == [RPI_SWAP_CONF, WATCHDOG_CONF]
+    assert off.needs["units"] == [
+        {"name": GOVERNOR_UNIT, "state": "stopped", "enabled": False, "why": "is no longer wanted"}
+    ]
+    assert "gpu_mem" not in files_of(off)[f"{BOOT}/config.txt"].content
+    assert off.needs["reexec"]
 
 
 def test_governor_that_drifted_is_set_again() -> None:
     files = {GOVERNOR_PATH: LiveFile(governor_unit("performance"), 0o644, 1.0)}
     live = bare(files=files, units={GOVERNOR_UNIT: UP}, governors_now=("ondemand", "performance"))
     found = plan(inputs(), {**PI, "boot_partition": ""}, live)
-    assert {"name": GOVERNOR_UNIT, "state": "restarted", "enabled": True} in found["units"]
+    assert f"unit {GOVERNOR_UNIT}: the CPU governor is ondemand, not performance" in found.pending
+    assert [(unit["name"], unit["state"]) for unit in found.needs["units"]] == [(GOVERNOR_UNIT, "restarted")]
