@@ -64,23 +64,8 @@ ansible_facts:
         ubuntu: "22.04"
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import existing_parent
-from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
-    find_command,
-    output_of,
-    read_text,
-)
-from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts as jetson_host
-
-
-def free_mib(path: str) -> int:
-    """Return the free space of the file system that a path, which need not exist yet, would lie on."""
-    status = os.statvfs(path if os.path.isdir(path) else existing_parent(path))
-    return status.f_bavail * status.f_frsize >> 20
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts
 
 
 def main() -> None:
@@ -88,24 +73,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={"paths": {"type": "list", "elements": "path", "default": []}}, supports_check_mode=True
     )
-    folder = jetson_host.CSV_DIRECTORY
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    engine = Engine().info()
-    # Asked for its version, the runtime itself fails where Docker, and with it runc, is not there yet.
-    runtime = find_command(jetson_host.RUNTIME_COMMAND)
-    places = [*module.params["paths"], str(engine.get("DockerRootDir") or "/var/lib/docker")]
-    facts = jetson_host.describe(
-        files={path: read_text(path) for path in jetson_host.PROBED_PATHS if os.path.exists(path)},
-        csv_files={name: read_text(os.path.join(folder, name)) for name in names if name.endswith(".csv")},
-        outputs={
-            "nvpmodel": output_of(["nvpmodel", "-q"]),
-            "dockerd": output_of(["dockerd", "--version"]),
-            "toolkit": output_of(["nvidia-ctk", "--version"]) if runtime else "",
-        },
-        engine=engine,
-        free_mib={path: free_mib(path) for path in places},
-    )
-    module.exit_json(changed=False, ansible_facts={"edge_slm_jetson": facts})
+    module.exit_json(changed=False, ansible_facts={"edge_slm_jetson": facts.read(module.params["paths"])})
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def unit_state(properties: Mapping[str, str], boot: float) -> LiveUnit:
         active=properties.get("ActiveState") == "active",
         enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime", "static", "alias", "indirect"},
         since=boot + int(properties.get("StateChangeTimestampMonotonic") or 0) / 1e6,
+        masked=properties.get("LoadState") == "masked",
     )
 
 

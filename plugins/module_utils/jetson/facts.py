@@ -1,26 +1,25 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a Jetson is, decided from a few files and answers that were read on it."""
+"""What a Jetson is, decided from a few files and answers that are read on it."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import existing_parent, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.nvpmodel import parse_query
 
 TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
 #: Where csv mode reads what it passes into containers; NVIDIA's packages lay files down here.
 CSV_DIRECTORY = "/etc/nvidia-container-runtime/host-files-for-container.d"
 RUNTIME_COMMAND = "nvidia-container-runtime"
 MODE = re.compile(r'^\s*mode\s*=\s*"([^"]*)"')
-
-
-def parse_power_mode(text: str) -> dict[str, Any]:
-    """Parse `nvpmodel -q`: `NV Power Mode: MAXN`, and the mode's number on the next line."""
-    found = re.search(r"NV Power Mode:\s*(\S+)\s*\n\s*(\d+)", text)
-    return {"id": int(found.group(2)), "name": found.group(1)} if found else {"id": -1, "name": ""}
 
 
 def runtime_mode(config: str) -> str:
@@ -85,6 +84,7 @@ def describe(
     container = "/.dockerenv" in files or "/run/.containerenv" in files or "/run/systemd/container" in files
     swaps = [line.split() for line in files.get("/proc/swaps", "").splitlines()[1:] if line.strip()]
     mode = runtime_mode(files.get(TOOLKIT_CONFIG, ""))
+    power = parse_query(outputs.get("nvpmodel", ""))
     return {
         "l4t": l4t.as_dict(),
         "supported": row is not None,
@@ -94,7 +94,7 @@ def describe(
         "cuda": row.cuda if row else "",
         "image_family": row.family if row else "",
         "real_jetson": not container and is_jetson(model, files.get("/proc/device-tree/compatible", "")),
-        "power_mode": parse_power_mode(outputs.get("nvpmodel", "")),
+        "power_mode": {"id": -1 if power.id is None else power.id, "name": power.name},
         "swap": {
             "mib": sum(int(words[2]) for words in swaps) // 1024,
             "zram_mib": sum(int(words[2]) for words in swaps if "zram" in words[0]) // 1024,
@@ -129,3 +129,34 @@ PROBED_PATHS = (
     "/run/.containerenv",
     "/run/systemd/container",
 )
+
+
+def free_mib(path: str) -> int:
+    """Return the free space of the file system that a path, which need not exist yet, would lie on."""
+    status = os.statvfs(path if os.path.isdir(path) else existing_parent(path))
+    return status.f_bavail * status.f_frsize >> 20
+
+
+def read(paths: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the facts of this host.
+
+    Args:
+        paths: Where free disk space is wanted to be known beside Docker's data root.
+    """
+    names = os.listdir(CSV_DIRECTORY) if os.path.isdir(CSV_DIRECTORY) else []
+    engine = Engine(timeout=10).info()
+    # Asked for its version, the runtime itself fails where Docker, and with it runc, is not there yet.
+    runtime = find_command(RUNTIME_COMMAND)
+    known = f"version {engine.get('ServerVersion')}" if engine else output_of(["dockerd", "--version"])
+    places = [*paths, str(engine.get("DockerRootDir") or "/var/lib/docker")]
+    return describe(
+        files={path: read_text(path) for path in PROBED_PATHS if os.path.exists(path)},
+        csv_files={name: read_text(os.path.join(CSV_DIRECTORY, name)) for name in names if name.endswith(".csv")},
+        outputs={
+            "nvpmodel": output_of(["nvpmodel", "-q"]),
+            "dockerd": known,
+            "toolkit": output_of(["nvidia-ctk", "--version"]) if runtime else "",
+        },
+        engine=engine,
+        free_mib={path: free_mib(path) for path in places},
+    )

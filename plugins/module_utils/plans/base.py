@@ -95,13 +95,22 @@ class Host:
         return describe(found, os.uname().machine, len(os.sched_getaffinity(0))).as_dict()
 
     @cached_property
+    def jetson(self) -> dict[str, Any]:
+        """What a Jetson is and what runs containers there, as M(edge_slm.fleet.jetson_facts) returns it."""
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts
+
+        return facts.read()
+
+    @cached_property
     def packages(self) -> dict[str, str]:
         """Installed packages with their versions."""
         return installed_versions()
 
     def facts(self) -> dict[str, Any]:
         """Return what later tasks may want to know, as it was read for the plans."""
-        return {"edge_slm_device": self.device}
+        # A Jetson's cost a few programs: only where a plan has asked for them.
+        jetson = {"edge_slm_jetson": self.jetson} if "jetson" in self.__dict__ else {}
+        return {"edge_slm_device": self.device, **jetson}
 
 
 def with_secrets(inputs: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
