@@ -77,6 +77,7 @@ import stat
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, write_draft
 
 
 def current(path: str) -> tuple[str, int] | None:
@@ -89,26 +90,15 @@ def current(path: str) -> tuple[str, int] | None:
 
 def write(module: AnsibleModule, path: str, content: str, mode: str, validate: str) -> None:
     """Put a file in its place, or fail before anything has changed."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    # A fixed name that ends in no suffix: what a killed run leaves is ignored by all readers, and used again.
-    draft = os.path.join(folder, f".{os.path.basename(path).replace('.', '-')}-edge-slm-new")
-    if os.path.lexists(draft):
-        os.unlink(draft)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, int(mode, 8) if mode else 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(content)
-        file.flush()
-        if mode:
-            os.fchmod(descriptor, int(mode, 8))
-        os.fsync(descriptor)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    draft = write_draft(path, content, int(mode, 8) if mode else None)
     if validate:
         argv = [word.replace("%s", draft) for word in shlex.split(validate)]
         code, out, error = module.run_command(argv)
         if code != 0:
             os.unlink(draft)
             module.fail_json(msg=f"{path} was not written: `{validate}` refuses it: {(error or out).strip()}")
-    os.replace(draft, path)
+    finish(draft, path)
 
 
 def main() -> None:

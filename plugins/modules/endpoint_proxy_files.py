@@ -71,10 +71,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, remove
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
+    draft_name,
+    finish,
+    read_text,
+    remove,
+    write_draft,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
-from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import read_pem, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import read_pem
 
 HAPROXY = "/usr/sbin/haproxy"
 
@@ -92,7 +98,7 @@ class File:
     @property
     def draft(self) -> str:
         """The name that it has until HAProxy has accepted it."""
-        return os.path.join(os.path.dirname(self.path), f".{os.path.basename(self.path)}.new")
+        return draft_name(self.path)
 
     def is_right(self) -> bool:
         """Tell whether it is there as it is to be."""
@@ -111,11 +117,7 @@ class File:
 
     def write_draft(self, text: str) -> None:
         """Write it under its other name."""
-        remove(self.draft)
-        with open(os.open(self.draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            shutil.chown(self.draft, "root", self.group)
-            os.fchmod(file.fileno(), self.mode)
+        write_draft(self.path, text, self.mode, "root", self.group)
 
 
 def make_directory(group: str) -> None:

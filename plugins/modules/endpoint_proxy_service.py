@@ -64,14 +64,11 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR, output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
-from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import (
-    ask,
-    loaded_mark,
-    read_text,
-    read_unit,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import ask, loaded_mark, read_unit
 
 PATIENCE_SECONDS = 30
 
@@ -85,7 +82,7 @@ def systemctl(module: AnsibleModule, *arguments: str) -> None:
 
 def fail(module: AnsibleModule, problem: str) -> None:
     """Fail with what the journal says."""
-    lines = output_of("journalctl", "-u", proxying.UNIT, "-n", "20", "-o", "cat", "--no-pager").strip()
+    lines = output_of(["journalctl", "-u", proxying.UNIT, "-n", "20", "-o", "cat", "--no-pager"]).strip()
     module.fail_json(
         msg=(
             f"The proxy does not serve: {problem}.\n"

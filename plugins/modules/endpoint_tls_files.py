@@ -76,20 +76,13 @@ written:
 """
 
 import grp
-import os
-import shutil
 import ssl
 import stat
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, remove
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, read_text, remove, write_draft
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
-
-
-def read_text(path: Path) -> str:
-    """Return a file's text; empty where there is none."""
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def is_right(path: Path, text: str, mode: int, group: str) -> bool:
@@ -102,15 +95,6 @@ def is_right(path: Path, text: str, mode: int, group: str) -> bool:
     except KeyError:
         return False
     return stat.S_IMODE(state.st_mode) == mode and (state.st_uid, state.st_gid) == owners
-
-
-def write(path: Path, text: str, mode: int, group: str) -> None:
-    """Write a file with its mode and owners, never readable by more than it is to be."""
-    remove(str(path))
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    shutil.chown(path, "root", group)
-    path.chmod(mode)
 
 
 def belongs(certificate: Path, key: Path) -> bool:
@@ -155,16 +139,14 @@ def main() -> None:
     unwanted = [path for path in ([] if given["ca"] else [ca]) + [new_key] if path.is_file()]
     written = [str(file[0]) for file in wrong] + [str(path) for path in unwanted]
     if wrong and not module.check_mode:
-        parts = {path: path.with_name(f".{path.name}.part") for path, _text, _mode, _group in files}
-        for path, text, mode, group in files:
-            write(parts[path], text, mode, group)
-        problem = pair_problem(str(parts[certificate]), str(parts[key]), str(parts[ca]) if given["ca"] else "")
+        drafts = {path: write_draft(str(path), text, mode, "root", group) for path, text, mode, group in files}
+        problem = pair_problem(drafts[certificate], drafts[key], drafts[ca] if given["ca"] else "")
         if problem:
-            remove(*map(str, parts.values()))
+            remove(*drafts.values())
             module.fail_json(msg=f"The certificate was not put into {folder}, what lay there still does: {problem}.")
         # The key first: where the power goes between the two, the next run sees that they do not belong together.
-        for path, part in parts.items():
-            finish(str(part), str(path))
+        for path, draft in drafts.items():
+            finish(draft, str(path))
     if not module.check_mode:
         remove(*map(str, unwanted))
     module.exit_json(

@@ -65,16 +65,12 @@ import pwd
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import baseline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
-    output_of,
-    parse_dpkg_status,
-    read_files,
-    read_text,
-    read_units,
-    ssh_connection,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units, ssh_connection
 
 ZONES = "/usr/share/zoneinfo"
 UNITS = (
@@ -139,7 +135,7 @@ def read_live(inputs: decide.Inputs) -> decide.Live:
         hostname=os.uname().nodename,
         files=read_files(paths),
         units=read_units(UNITS),
-        packages=parse_dpkg_status(read_text("/var/lib/dpkg/status")),
+        packages=installed_versions(),
         sshd=sshd,
         ssh_ports=tuple(dict.fromkeys(ports)),
         controller=connection.client,

@@ -51,22 +51,12 @@ import os
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import find_command, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, write_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import baseline as decide
 
 #: Setting a mode takes a second or two; one that takes CPUs off line may take longer.
 TIMEOUT = 120
-
-
-def write(path: str, text: str) -> None:
-    """Write a small file so that a power cut leaves the old one or the new one."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    draft = f"{path}.edge-slm-new"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 def main() -> None:
@@ -95,8 +85,8 @@ def main() -> None:
     if verdict == "failed":
         module.fail_json(msg=f"nvpmodel -m {mode} failed (exit code {done.returncode}): {done.stdout.strip()}")
     if verdict == "reboot":
-        write(decide.MODE_STATUS, decide.with_status(read_text(decide.MODE_STATUS), mode))
-        write(decide.MODE_WAITING, f"{mode}\n")
+        write_text(decide.MODE_STATUS, decide.with_status(read_text(decide.MODE_STATUS), mode))
+        write_text(decide.MODE_WAITING, f"{mode}\n")
     else:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(decide.MODE_WAITING)

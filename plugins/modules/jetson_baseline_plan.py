@@ -64,14 +64,9 @@ import pwd
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
-    find_command,
-    output_of,
-    read_files,
-    read_text,
-    read_units,
-    ssh_connection,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units, ssh_connection
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import baseline as decide
 
 MIB = 1 << 20

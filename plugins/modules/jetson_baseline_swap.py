@@ -45,7 +45,8 @@ RETURN = r"""#"""
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import find_command, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
 
 
 def main() -> None:

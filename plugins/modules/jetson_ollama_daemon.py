@@ -68,18 +68,17 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     DurableError,
+    finish,
     read_json,
+    read_text,
     require_space,
+    write_draft,
     write_json,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
-    find_command,
-    output_of,
-    read_text,
-    read_units,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_units
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server import (
     CA_DIRECTORY,
@@ -131,12 +130,7 @@ class Daemon:
             return
         os.makedirs(os.path.dirname(decide.DAEMON_JSON), mode=0o755, exist_ok=True)
         path = os.path.realpath(decide.DAEMON_JSON)
-        draft = os.path.join(os.path.dirname(path), ".daemon-json-edge-slm-new")
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, 0o644)
+        draft = write_draft(path, text)
         # Docker 20.10 has no --validate.
         if "--validate" in output_of(["dockerd", "--help"]):
             code, out, error = self.module.run_command(["dockerd", "--validate", f"--config-file={draft}"])
@@ -146,7 +140,7 @@ class Daemon:
                     msg=f"{decide.DAEMON_JSON} was not written: dockerd refuses what it would be with the role's "
                     f"settings: {(error or out).strip()}"
                 )
-        os.replace(draft, path)
+        finish(draft, path)
 
     def restart(self, reload_first: bool) -> None:
         """Start dockerd anew and wait until it answers."""

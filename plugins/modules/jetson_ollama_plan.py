@@ -126,15 +126,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, installed_versions
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as jetson_docker
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Registry, RegistryError
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
-    output_of,
-    parse_dpkg_status,
-    read_text,
-)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import as_bool
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
@@ -166,9 +164,7 @@ def port_owner(port: int, ours: int) -> str:
         port: A TCP port.
         ours: Process of our container; 0 where it does not run.
     """
-    inodes = {
-        inode for table in ("tcp", "tcp6") for inode in decide.listening_inodes(read_text(f"/proc/net/{table}"), port)
-    }
+    inodes = {str(listener.inode) for listener in read_listeners() if listener.port == port}
     if not inodes:
         return ""
     parents = process_parents()
@@ -286,7 +282,7 @@ class Planner:
         self.refusals = decide.Refusals()
         self.notes: list[str] = []
         self.inputs = decide.parse_inputs(given["inputs"], self.refusals)
-        self.installed = parse_dpkg_status(read_text("/var/lib/dpkg/status"))
+        self.installed = installed_versions()
         self.info = self.engine.info()
         self.found = find_container(self.engine)
 
@@ -401,7 +397,7 @@ class Planner:
         return {
             "packages": packages,
             "selections": jetson_docker.selections(
-                read_text("/var/lib/dpkg/status"), packages, as_bool(self.given["inputs"]["docker_hold"])
+                read_text(STATUS), packages, as_bool(self.given["inputs"]["docker_hold"])
             ),
             "settings": settings,
             "images": decide.superseded(read_json(decide.RECEIPT).get("images") or [], image.reference),

@@ -57,20 +57,14 @@ written:
   elements: str
 """
 
-import os
-import shutil
 import stat
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, write_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import UNIT_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import unit_name
-
-
-def read_text(path: Path) -> str:
-    """Return a file's text; empty where there is none."""
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def is_right(path: Path, text: str, mode: int, group: str) -> bool:
@@ -79,20 +73,6 @@ def is_right(path: Path, text: str, mode: int, group: str) -> bool:
         return False
     state = path.stat()
     return stat.S_IMODE(state.st_mode) == mode and path.owner() == "root" and path.group() == group
-
-
-def write(path: Path, text: str, mode: int, group: str) -> None:
-    """Write a file with its mode and owners, then give it its name."""
-    path.parent.mkdir(mode=0o755, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        shutil.chown(part, "root", group)
-        part.chmod(mode)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def main() -> None:
@@ -127,8 +107,8 @@ def main() -> None:
         for path, text, _mode, _group in wrong
     ]
     if not module.check_mode:
-        for file in wrong:
-            write(*file)
+        for path, text, mode, owning in wrong:
+            write_text(str(path), text, mode, "root", owning)
     module.exit_json(changed=bool(wrong), written=[str(file[0]) for file in wrong], diff=diff)
 
 

@@ -139,6 +139,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import instance_traces, names_in
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
@@ -175,14 +176,6 @@ def read_release(directory: str) -> str:
         return str(read_json(current / "release.json")["key"])
     except (OSError, ValueError, KeyError):
         return current.resolve().name
-
-
-def read_text(path: str) -> str:
-    """Return a file's text; empty where it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def can_read(path: str, user: str) -> bool:

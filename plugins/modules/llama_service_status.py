@@ -43,27 +43,18 @@ endpoints:
   elements: dict
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply, ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import describe_service
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import names_in, read_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import Paths, parse_environment
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pinned_context
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a file's JSON object; empty where there is none."""
-    try:
-        parsed = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def running_release(unit: Unit) -> str:

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,7 +72,16 @@ def sha256_digest(text: str) -> Digest:
     return Digest(lowered)
 
 
-def read_json(path: str) -> dict[str, Any]:
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return a file's text, '' where it cannot be read (it is missing, or one of /sys that refuses)."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the object in a JSON file; it is empty where the file is missing, torn or something else."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -80,14 +91,68 @@ def read_json(path: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+#: How the name of a file ends that has not got its final name yet.
+DRAFT_END = "-edge-slm-new"
+
+
+def draft_name(path: str) -> str:
+    """Return the name beside a file that its new content has until it is finished.
+
+    It is a fixed one, so that what a killed run leaves is used again, and hidden and without a suffix, so that no
+    reader of a directory of settings takes it for one of them.
+    """
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name.lstrip('.').replace('.', '-')}{DRAFT_END}")
+
+
+def write_draft(path: str, text: str, mode: int | None = 0o644, owner: str = "", group: str = "") -> str:
+    """Write the new content of a file beside it. `finish` then puts it in the file's place.
+
+    Args:
+        path: The file; its directory is there.
+        text: All of its content, in UTF-8.
+        mode: Its permission bits; None leaves them as they are, which on FAT is all that is possible.
+        owner: Its user; whoever writes where it is empty.
+        group: Its group; that of whoever writes where it is empty.
+
+    Returns:
+        The draft's name.
+    """
+    draft = draft_name(path)
+    remove(draft)
+    # Until owner and mode are right nobody else may read it.
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644 if mode is None else 0o600)
+    with open(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        if owner:
+            shutil.chown(draft, user=owner)
+        if group:
+            shutil.chown(draft, group=group)
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        else:
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                os.fchmod(descriptor, stat.S_IMODE(os.stat(path).st_mode))
+    return draft
+
+
+def write_text(path: str, text: str, mode: int | None = 0o644, owner: str = "", group: str = "") -> None:
+    """Write a file whole: a reader sees the old content or the new one, never a part, and so after a power cut.
+
+    Args:
+        path: The file; its directory is made where it is missing.
+        text: As write_draft has it; so are the rest.
+        mode: Its permission bits.
+        owner: Its user.
+        group: Its group.
+    """
+    os.makedirs(os.path.dirname(path) or ".", mode=0o755, exist_ok=True)
+    finish(write_draft(path, text, mode, owner, group), path)
+
+
 def write_json(path: str, content: object, mode: int = 0o644) -> None:
     """Write a JSON file whole: a reader sees the old content or the new one, never a part."""
-    part = f"{path}.part"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, sort_keys=True)
-        file.write("\n")
-    os.chmod(part, mode)
-    finish(part, path)
+    finish(write_draft(path, json.dumps(content, indent=2, sort_keys=True) + "\n", mode), path)
 
 
 def finish(part: str, dest: str) -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Programs that are looked at while they run."""
+"""Run programs: for what they print, or watched while they run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,42 @@ import codecs
 import os
 import re
 import select
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+#: Where commands of the system administrator live; sudo and non-login shells may leave them out of PATH.
+ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 #: Seconds between two looks at a program.
 INTERVAL = 0.5
+
+
+def find_command(name: str) -> str:
+    """Return a command's path, or '' where it is not installed."""
+    return shutil.which(name, path=ADMIN_PATH) or ""
+
+
+def output_of(argv: Sequence[str], timeout: float = 60) -> str:
+    """Return what a command prints, or '' where it is not installed, fails or does not end in time (seconds)."""
+    command = find_command(argv[0])
+    if not command:
+        return ""
+    try:
+        done = subprocess.run(
+            [command, *argv[1:]],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout,
+            # The words that are parsed are English ones.
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def run_watched(

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import parse_status
+
 DAEMON_JSON = "/etc/docker/daemon.json"
 DEFAULT_ROOT = "/var/lib/docker"
 #: Log drivers that know max-size and max-file.
@@ -256,12 +258,7 @@ def selections(status: str, coming: Sequence[str], hold: bool) -> list[dict[str,
         hold: Whether they are to be held.
     """
     wanted = "hold" if hold else "install"
-    found = {}
-    for paragraph in status.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if re.match(r"(Package|Status): ", line))
-        words = fields.get("Status", "").split()
-        if fields.get("Package") in HELD_PACKAGES and words[1:] == ["ok", "installed"]:
-            found[fields["Package"]] = words[0]
+    found = {name: package.selection for name, package in parse_status(status).items() if name in HELD_PACKAGES}
     if hold:
         brought = [name for package in coming for name in (package, *BROUGHT.get(package, ()))]
         found.update({name: "install" for name in brought if name in HELD_PACKAGES and name not in found})

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.nvpmodel import parse_query
+
 #: Bits of `vcgencmd get_throttled`, present state only; the same 16 bits higher stand for "since boot".
 #: Source: https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
 THROTTLED_BITS = {0: "undervoltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
@@ -30,12 +32,6 @@ def throttling(text: str) -> list[str]:
     return words
 
 
-def power_mode(text: str) -> str:
-    """Return the mode's name of what `nvpmodel -q` printed; empty where there is none."""
-    found = re.search(r"^NV Power Mode:\s*(\S+)", text, flags=re.MULTILINE)
-    return found.group(1) if found else ""
-
-
 def hottest(readings: Sequence[str]) -> float | None:
     """Return the highest temperature in degrees Celsius, of thermal zones that read in thousandths."""
     low, high = PLAUSIBLE_CELSIUS
@@ -52,7 +48,7 @@ def summary(throttled: Sequence[str], mode: str, celsius: float | None) -> str:
 
 def describe(throttled_text: str, nvpmodel_text: str, zones: Sequence[str]) -> dict[str, Any]:
     """Return what is known of a board, from the output of its tools and its thermal zones."""
-    throttled, mode, celsius = throttling(throttled_text), power_mode(nvpmodel_text), hottest(zones)
+    throttled, mode, celsius = throttling(throttled_text), parse_query(nvpmodel_text).name, hottest(zones)
     return {
         "throttled": throttled,
         "power_mode": mode,

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import pwd
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, write_draft
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
     Directory,
-    LiveFile,
     pending_directories,
     pending_files,
 )
@@ -39,7 +38,7 @@ def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
         before = found[file.path].content if file.path in found else ""
         diffs.append(_text_difference(file, before))
         if not module.check_mode:
-            write(module, file, found.get(file.path))
+            write(module, file)
     for path in wanted.remove:
         if os.path.lexists(path):
             diffs.append(_difference(path, found[path].content if path in found else "", "", "is removed"))
@@ -74,30 +73,16 @@ def make_directory(directory: Directory) -> None:
     os.chown(directory.path, pwd.getpwnam(directory.owner).pw_uid, grp.getgrnam(directory.group).gr_gid)
 
 
-def write(module: AnsibleModule, file: ConfigFile, found: LiveFile | None) -> None:
+def write(module: AnsibleModule, file: ConfigFile) -> None:
     """Put a file in its place, or fail before anything has changed."""
     path = os.path.realpath(file.path)
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    # A fixed name that ends in no suffix: what a killed run leaves is ignored by all readers, and used again.
-    draft = os.path.join(folder, f".{os.path.basename(path).replace('.', '-')}-edge-slm-new")
-    if os.path.lexists(draft):
-        os.unlink(draft)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
-        out.write(file.content)
-        out.flush()
-        if file.mode:
-            os.fchown(descriptor, pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid)
-            os.fchmod(descriptor, int(file.mode, 8))
-        else:
-            with contextlib.suppress(PermissionError):  # FAT has one mode for all files
-                os.fchmod(descriptor, found.mode if found else 0o644)
-        os.fsync(descriptor)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    access = (int(file.mode, 8), file.owner, file.group) if file.mode else (None, "", "")  # FAT has one for all files
+    draft = write_draft(path, file.content, *access)
     if file.validate:
         argv = [word.replace("%s", draft) for word in shlex.split(file.validate)]
         code, out_text, error = module.run_command(argv)
         if code != 0:
             os.unlink(draft)
             module.fail_json(msg=f"{path} was not written: `{file.validate}` refuses it: {(error or out_text).strip()}")
-    os.replace(draft, path)
+    finish(draft, path)

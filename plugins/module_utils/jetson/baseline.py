@@ -23,6 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_removals,
     pending_units,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.nvpmodel import parse_query
 
 STATES = ("present", "absent")
 SWAP_MECHANISMS = ("", "none", "swapfile", "zram")
@@ -165,12 +166,6 @@ def parse_modes(conf: str) -> list[PowerMode]:
         if values.get("ID", "").isdigit() and values.get("NAME"):
             modes.append(PowerMode(int(values["ID"]), values["NAME"]))
     return modes
-
-
-def parse_mode(query: str) -> int | None:
-    """Return the ID of the mode that `nvpmodel -q` names: the line after its name."""
-    found = re.search(r"NV Power Mode:[^\n]*\n\s*(\d+)\s*$", query, flags=re.MULTILINE)
-    return int(found.group(1)) if found else None
 
 
 def parse_status(text: str) -> int | None:
@@ -429,7 +424,7 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dict[str, Any
 
 def mode_name(live: Live) -> str:
     """Return the name of the mode that the board is in, or ''."""
-    now = parse_mode(live.mode_text)
+    now = parse_query(live.mode_text).id
     return next((mode.name for mode in modes_of(live) if mode.id == now), "")
 
 
@@ -444,7 +439,7 @@ def mode_to_set(inputs: Inputs, live: Live) -> PowerMode | None:
     """Return the mode that is to be set, or None where the board has it or the next boot sets it."""
     wanted = find_mode(inputs.power_mode, modes_of(live)) if inputs.power_mode and has_modes(live) else None
     waiting = mode_waiting(live)
-    now = waiting if waiting is not None else parse_mode(live.mode_text)
+    now = waiting if waiting is not None else parse_query(live.mode_text).id
     return wanted if wanted is not None and wanted.id != now else None
 
 

@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Callable
 from typing import NoReturn
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs import progress
 
 #: Set by the action plugin: which work this is, and which run of a playbook wants it, with a space between.
@@ -53,7 +54,7 @@ def followed(main: Callable[[], None]) -> None:
     lock = _claim(directory)
     if lock < 0:
         _say("busy", directory)
-    if _read(directory, "run") == run:
+    if read_text(os.path.join(directory, "run")) == run:
         _return_result(directory)
     for name in os.listdir(directory):  # of a run that was killed before it saw the result
         os.unlink(os.path.join(directory, name))
@@ -137,18 +138,9 @@ def _write(directory: str, name: str, text: str) -> None:
         file.write(text)
 
 
-def _read(directory: str, name: str) -> str:
-    """Return a small file's content, '' where it is missing."""
-    try:
-        with open(os.path.join(directory, name), encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
 def _return_result(directory: str) -> NoReturn:
     """Say what the module has said, and end as it has ended."""
-    code = int(_read(directory, "code") or KILLED)
+    code = int(read_text(os.path.join(directory, "code")) or KILLED)
     for name, target in (("stdout", sys.stdout), ("stderr", sys.stderr)):
         with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, name), "rb") as file:
             shutil.copyfileobj(file, target.buffer)

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import (
     PROPERTIES,
     Unit,
-    parse_unit,
+    describe_unit,
     unit_name,
 )
 
@@ -18,30 +19,26 @@ UNIT_DIR = "/etc/systemd/system"
 WANTS_DIR = f"{UNIT_DIR}/multi-user.target.wants"
 
 
-def output_of(*command: str) -> str:
-    """Return a command's standard output, whatever its result; empty where there is no such program."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout
-
-
-def read_unit(instance: str) -> Unit:
-    """Return the live state of an instance."""
-    show = output_of("systemctl", "show", "-p", ",".join(PROPERTIES), unit_name(instance))
-    unit = parse_unit(show, b"")
+def read_live(name: str) -> Unit:
+    """Return the live state of a unit that is set up as an instance is."""
+    properties = next(iter(show(PROPERTIES, [name])), {})
+    unit = describe_unit(properties, b"")
     if not unit.pid:
         return unit
     try:
-        return parse_unit(show, Path(f"/proc/{unit.pid}/environ").read_bytes())
+        return describe_unit(properties, Path(f"/proc/{unit.pid}/environ").read_bytes())
     except OSError:  # it ended between the two looks
         return unit
 
 
+def read_unit(instance: str) -> Unit:
+    """Return the live state of an instance."""
+    return read_live(unit_name(instance))
+
+
 def last_lines(instance: str, count: int = 20) -> str:
     """Return the last lines that an instance wrote to the journal."""
-    lines = output_of("journalctl", "-u", unit_name(instance), "-n", str(count), "-o", "cat", "--no-pager")
+    lines = output_of(["journalctl", "-u", unit_name(instance), "-n", str(count), "-o", "cat", "--no-pager"])
     return lines.strip() or "(the journal has nothing)"
 
 

@@ -66,9 +66,8 @@ def parse_environ(data: bytes) -> dict[str, str]:
     return {name: value for name, sep, value in pairs if sep}
 
 
-def parse_unit(show: str, environ: bytes) -> Unit:
-    """Read the output of `systemctl show` (properties as above) and the main process's environment."""
-    values = dict(line.partition("=")[::2] for line in show.splitlines())
+def describe_unit(values: Mapping[str, str], environ: bytes) -> Unit:
+    """Read the properties that `systemctl show` has (as above) and the main process's environment."""
     return Unit(
         load=values.get("LoadState", ""),
         active=values.get("ActiveState", ""),

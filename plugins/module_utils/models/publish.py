@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     BLOCK,
+    DRAFT_END,
     Digest,
     finish,
     is_verified,
@@ -162,7 +163,7 @@ def publish(directory: str, manifest: Mapping[str, Any], keep: int) -> dict[str,
         write_json(path, written)
     kept = {file["path"] for version in [written, *written["history"]] for file in version["files"]}
     for name in os.listdir(directory):
-        if name.endswith((".gguf", ".part")) and name not in kept:
+        if name.endswith((".gguf", ".part", DRAFT_END)) and name not in kept:
             stray = os.path.join(directory, name)
             remove(stray, sidecar(stray))
     return written

@@ -382,16 +382,6 @@ def manifest_path(models_dir: str, name: str) -> str:
     return f"{models_dir}/models/manifests/{ollama_models.DEFAULT_REGISTRY}/{repository}/{tag}"
 
 
-def listening_inodes(table: str, port: int) -> set[str]:
-    """Return the inodes of sockets that listen on a port, from the text of /proc/net/tcp or tcp6."""
-    found = set()
-    for line in table.splitlines()[1:]:
-        words = line.split()
-        if len(words) > 9 and words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-            found.add(words[9])
-    return found
-
-
 def descends_from(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
     """Tell whether a process is another one or a descendant of it."""
     seen: set[int] = set()

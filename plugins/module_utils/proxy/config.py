@@ -95,16 +95,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Listener:
-    """A TCP socket that waits for connections."""
-
-    address: str
-    port: int
-    uid: int
-    inode: int
-
-
-@dataclass(frozen=True)
 class Steps:
     """What has to be done with the unit. `reason` says why."""
 
@@ -158,20 +148,6 @@ def clashes(one: str, other: str) -> bool:
         if wild.is_unspecified and (wild.version == 6 or fixed.version == 4 or fixed.is_unspecified):
             return True
     return first == second
-
-
-def parse_listeners(table: str) -> list[Listener]:
-    """Read /proc/net/tcp or tcp6; returns the sockets that listen."""
-    found = []
-    for line in table.splitlines()[1:]:
-        columns = line.split()
-        if len(columns) < 10 or columns[3] != "0A":
-            continue
-        address, _, port = columns[1].partition(":")
-        # The kernel prints each 32-bit word in the machine's order, little-endian on all boards there are.
-        raw = b"".join(bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8))
-        found.append(Listener(str(ipaddress.ip_address(raw)), int(port, 16), int(columns[7]), int(columns[9])))
-    return found
 
 
 def port_problem(settings: Settings, owner: str) -> str:

@@ -11,32 +11,21 @@ import re
 import socket
 from pathlib import Path
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import output_of
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import PROPERTIES, Unit, parse_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import Listener, read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import read_live
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
 
 DISTRIBUTION_CONFIG = "/etc/haproxy/haproxy.cfg"
 
 
-def read_text(path: str) -> str:
-    """Return a file's text; '' where there is none."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
 def read_unit() -> Unit:
     """Return the live state of the proxy's unit."""
-    show = output_of("systemctl", "show", "-p", ",".join(PROPERTIES), proxying.UNIT)
-    unit = parse_unit(show, b"")
-    if not unit.pid:
-        return unit
-    try:
-        return parse_unit(show, Path(f"/proc/{unit.pid}/environ").read_bytes())
-    except OSError:  # it ended between the two looks
-        return unit
+    return read_live(proxying.UNIT)
 
 
 def ask(path: str, command: str) -> str:
@@ -71,7 +60,7 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def owner_of(listener: proxying.Listener) -> str:
+def owner_of(listener: Listener) -> str:
     """Return the name of the process that holds a socket, or of its user where the kernel does not show more."""
     target = f"socket:[{listener.inode}]"
     for process in Path("/proc").glob("[0-9]*"):
@@ -86,12 +75,11 @@ def owner_of(listener: proxying.Listener) -> str:
 
 def port_owner(settings: proxying.Settings) -> str:
     """Return who holds the port that the proxy is to listen on; '' where it is free or the proxy's own."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for listener in proxying.parse_listeners(read_text(table)):
-            if user_name(listener.uid) == proxying.USER:  # nobody else runs as it
-                continue
-            if listener.port == settings.port and proxying.clashes(listener.address, settings.listen):
-                return owner_of(listener)
+    for listener in read_listeners():
+        if user_name(listener.uid) == proxying.USER:  # nobody else runs as it
+            continue
+        if listener.port == settings.port and proxying.clashes(listener.address, settings.listen):
+            return owner_of(listener)
     return ""
 
 
@@ -117,8 +105,8 @@ def read_pem(certificate: str, key: str) -> str:
 
 def distribution_is_idle() -> bool:
     """Tell whether the distribution's instance would start at boot though nobody has configured it."""
-    if output_of("systemctl", "is-enabled", "haproxy.service").strip() != "enabled":
+    if output_of(["systemctl", "is-enabled", "haproxy.service"]).strip() != "enabled":
         return False
-    recorded = re.search(rf"^ {DISTRIBUTION_CONFIG} ([0-9a-f]{{32}})", read_text("/var/lib/dpkg/status"), re.M)
+    recorded = re.search(rf"^ {DISTRIBUTION_CONFIG} ([0-9a-f]{{32}})", read_text(STATUS), re.M)
     found = hashlib.md5(read_text(DISTRIBUTION_CONFIG).encode(), usedforsecurity=False).hexdigest()
     return bool(recorded and recorded.group(1) == found)

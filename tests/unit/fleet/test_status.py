@@ -13,7 +13,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import
     render_table,
     table_rows,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import parse_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import describe_unit
 
 ENVIRONMENT = {
     "LLAMA_ARGS": '--model "/models/my model/a.gguf" --alias smollm2 --ctx-size 4096 --parallel 2 --embeddings',
@@ -28,7 +28,7 @@ ROW = {"engine": "llama.cpp", "service": "s", "port": 8080, "model": "m", "relea
     [(Reply(200, ""), "ok"), (Reply(503, ""), "loading"), (Reply(0, ""), "no answer (failed, exit-code)")],
 )
 def test_describe_service(health: Reply, expected: str) -> None:
-    unit = parse_unit("ActiveState=failed\nResult=exit-code\nNRestarts=4\n", b"EDGE_SLM_DIGEST=d0\0")
+    unit = describe_unit({"ActiveState": "failed", "Result": "exit-code", "NRestarts": "4"}, b"EDGE_SLM_DIGEST=d0\0")
     row = describe_service("s", ENVIRONMENT, unit, health)
     assert row["health"] == expected
     assert (row["model"], row["model_path"]) == ("smollm2", "/models/my model/a.gguf")

@@ -6,7 +6,6 @@ import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.board_health import (
     describe,
     hottest,
-    power_mode,
     throttling,
 )
 
@@ -25,14 +24,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.board_health i
 )
 def test_throttling_in_words(text: str, words: list[str]) -> None:
     assert throttling(text) == words
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [("NV Power Mode: MODE_30W\n2\n", "MODE_30W"), ("NV Power Mode: MAXN\n0\n", "MAXN"), ("", ""), ("error", "")],
-)
-def test_power_mode_has_a_name(text: str, name: str) -> None:
-    assert power_mode(text) == name
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import parse_properties
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
-    parse_dpkg_status,
-    parse_units,
+    unit_state,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     BLOCK_BEGIN,
@@ -132,26 +132,9 @@ ActiveState=inactive
 UnitFileState=
 StateChangeTimestampMonotonic=0
 """
-    units = parse_units(text, boot=1000.0)
+    units = {unit["Id"]: unit_state(unit, boot=1000.0) for unit in parse_properties(text)}
     assert units["ssh.service"] == LiveUnit(True, True, True, 1005.0)
     assert not units["none.service"].loaded
-
-
-def test_packages_that_are_removed_or_half_installed_do_not_count() -> None:
-    text = """\
-Package: curl
-Status: install ok installed
-Version: 8.14.1-2
-
-Package: gone
-Status: deinstall ok config-files
-Version: 1
-
-Package: half
-Status: install ok half-configured
-Version: 1
-"""
-    assert parse_dpkg_status(text) == {"curl": "8.14.1-2"}
 
 
 def test_key_login_overrules_what_the_inventory_says() -> None:

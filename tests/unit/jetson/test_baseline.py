@@ -33,7 +33,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.baseline imp
     clocks_unit,
     find_mode,
     mode_verdict,
-    parse_mode,
     parse_modes,
     parse_status,
     plan,
@@ -200,19 +199,6 @@ def test_modes_are_read_from_the_boards_own_file(conf: str, modes: list[tuple[in
 def test_names_of_modes(name: str, conf: str, mode: int | None) -> None:
     found = find_mode(name, parse_modes(conf))
     assert (found.id if found else None) == mode
-
-
-@pytest.mark.parametrize(
-    ("text", "mode"),
-    [
-        ("NV Power Mode: MODE_30W\n2\n", 2),
-        ("NVPM VERB: parsing done\nNV Fan Mode:quiet\nNV Power Mode: MAXN\n0\n", 0),
-        ("NVPM ERROR: Failed to open\n", None),
-        ("", None),
-    ],
-)
-def test_the_mode_now(text: str, mode: int | None) -> None:
-    assert parse_mode(text) == mode
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import (
-    parse_unit,
+    describe_unit,
     start_problem,
     steps_to_run,
 )
@@ -22,8 +22,8 @@ RUNNING = {
 ENVIRON = b"PATH=/bin\0EDGE_SLM_DIGEST=d1\0EDGE_SLM_PORT=8080\0\0"
 
 
-def show(**changes: str) -> str:
-    return "".join(f"{name}={value}\n" for name, value in {**RUNNING, **changes}.items())
+def show(**changes: str) -> dict[str, str]:
+    return {**RUNNING, **changes}
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def show(**changes: str) -> str:
     ],
 )
 def test_steps(changes: dict[str, str], environ: bytes, expected: tuple[bool, bool, bool]) -> None:
-    steps = steps_to_run(parse_unit(show(**changes), environ), "d1")
+    steps = steps_to_run(describe_unit(show(**changes), environ), "d1")
     assert (steps.reload, steps.enable, steps.restart) == expected
     assert bool(steps.reason) == steps.restart
 
 
-def test_parse_unit_copes_with_no_systemd() -> None:
-    unit = parse_unit("", b"")
+def test_describe_unit_copes_with_no_systemd() -> None:
+    unit = describe_unit({}, b"")
     assert (unit.pid, unit.restarts, unit.digest, unit.enabled) == (0, 0, "", False)
 
 
@@ -70,6 +70,6 @@ def test_parse_unit_copes_with_no_systemd() -> None:
     ],
 )
 def test_start_problem(changes: dict[str, str], before: int, part: str) -> None:
-    problem = start_problem(parse_unit(show(**changes), ENVIRON), before)
+    problem = start_problem(describe_unit(show(**changes), ENVIRON), before)
     assert bool(problem) == bool(part)
     assert part in problem

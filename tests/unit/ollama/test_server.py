@@ -274,19 +274,6 @@ def test_where_ollama_keeps_a_manifest(name: str, path: str) -> None:
     assert decide.manifest_path("/m", name) == path
 
 
-TCP = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:2CAB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 41234 1 0 100 0 0 10 0
-   1: 0100007F:2CAB 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000     0        0 41999 1 0 20 4 30 10 -1
-   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 999 1 0 100 0 0 10 0
-"""
-
-
-@pytest.mark.parametrize(("port", "inodes"), [(11435, {"41234"}), (22, {"999"}), (80, set())])
-def test_who_listens(port: int, inodes: set[str]) -> None:
-    assert decide.listening_inodes(TCP, port) == inodes
-
-
 @pytest.mark.parametrize(("pid", "ours"), [(100, True), (300, True), (7, False), (1, False)])
 def test_a_process_of_our_container(pid: int, ours: bool) -> None:
     parents = {300: 200, 200: 100, 100: 50, 50: 1, 7: 1, 1: 0}

@@ -82,20 +82,6 @@ def test_addresses_clash(one: str, other: str, clash: bool) -> None:
     assert proxying.clashes(other, one) is clash
 
 
-def test_listeners_are_read_from_the_kernels_tables() -> None:
-    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    tcp = (
-        "   0: 0100007F:2CAB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0\n"
-        "   1: 0100007F:2CAB 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0\n"
-    )
-    tcp6 = (
-        "   0: 00000000000000000000000001000000:2CAA 00000000000000000000000000000000:0000 0A "
-        "00000000:00000000 00:00000000 00000000     0        0 815 1 0\n"
-    )
-    assert proxying.parse_listeners(head + tcp) == [proxying.Listener("127.0.0.1", 11435, 1000, 4711)]
-    assert proxying.parse_listeners(head + tcp6) == [proxying.Listener("::1", 11434, 0, 815)]
-
-
 def test_a_taken_port_is_told_with_its_owner() -> None:
     text = proxying.port_problem(Settings(), "ollama (process 7)")
     assert text.startswith("port 11434 is taken by ollama (process 7)")
