@@ -1,0 +1,41 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What dpkg knows of this host's packages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+
+STATUS = "/var/lib/dpkg/status"
+
+
+class Package(NamedTuple):
+    """An installed package; `selection` is what is wanted of it: install, hold, deinstall, purge."""
+
+    version: str
+    selection: str
+
+
+def parse_status(text: str) -> dict[str, Package]:
+    """Return the installed packages from the text of dpkg's status file; those in between states are left out."""
+    installed: dict[str, Package] = {}
+    for paragraph in text.split("\n\n"):
+        name = version = ""
+        words: list[str] = []
+        for line in paragraph.splitlines():
+            if line.startswith("Package: "):
+                name = line[9:]
+            elif line.startswith("Version: "):
+                version = line[9:]
+            elif line.startswith("Status: "):
+                words = line[8:].split()
+        if name and words[1:] == ["ok", "installed"]:
+            installed[name] = Package(version, words[0])
+    return installed
+
+
+def installed_versions() -> dict[str, str]:
+    """Return this host's installed packages with their versions."""
+    return {name: package.version for name, package in parse_status(read_text(STATUS)).items()}
