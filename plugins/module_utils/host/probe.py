@@ -36,6 +36,13 @@ def _name(number: int, names: Callable[[int], Sequence[Any]]) -> str:
         return str(number)
 
 
+def read_access(path: str, text: str = "") -> LiveFile:
+    """Return an existing file or directory with mode and owner; the text is taken as given."""
+    status = os.stat(path)
+    owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
+    return LiveFile(text, stat.S_IMODE(status.st_mode), status.st_mtime, owner, group)
+
+
 def read_files(paths: Iterable[str]) -> dict[str, LiveFile]:
     """Return those of the paths that are files or directories."""
     found: dict[str, LiveFile] = {}
@@ -46,9 +53,7 @@ def read_files(paths: Iterable[str]) -> dict[str, LiveFile]:
                 text = file.read()
         elif not os.path.isdir(path):
             continue
-        status = os.stat(path)
-        owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
-        found[path] = LiveFile(text, stat.S_IMODE(status.st_mode), status.st_mtime, owner, group)
+        found[path] = read_access(path, text)
     return found
 
 

@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import shlex
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, write_draft
@@ -25,25 +26,34 @@ if TYPE_CHECKING:
 
 
 def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
-    """Write and remove what is wanted; return the differences as Ansible's `diff`. Check mode writes nothing."""
-    live = read_files(os.path.realpath(path) for path in _paths(wanted))
+    """Write and remove what is wanted; return the differences as Ansible's `diff`. Check mode writes nothing.
+
+    No file gets its name before all of them have been written beside theirs and have been accepted.
+    """
+    live = read_files(map(_target, _paths(wanted)))
     # Symbolic links are followed.
-    found = {path: live[os.path.realpath(path)] for path in _paths(wanted) if os.path.realpath(path) in live}
+    found = {path: live[_target(path)] for path in _paths(wanted) if _target(path) in live}
     diffs: list[dict[str, Any]] = []
     for directory in pending_directories(wanted.directories, found):
         diffs.append(_difference(directory.path, "", "", directory.difference))
         if not module.check_mode:
             make_directory(directory)
-    for file in pending_files(wanted.files, found):
-        before = found[file.path].content if file.path in found else ""
-        diffs.append(_text_difference(file, before))
-        if not module.check_mode:
-            write(module, file)
+    files = pending_files(wanted.files, found)
+    diffs += [_text_difference(file, found[file.path].content if file.path in found else "") for file in files]
+    if files and not module.check_mode:
+        write(module, files, wanted.check)
     for path in wanted.remove:
         if os.path.lexists(path):
-            diffs.append(_difference(path, found[path].content if path in found else "", "", "is removed"))
+            secret = any(file.path == path and file.secret for file in wanted.files)
+            before = found[path].content if path in found and not secret else ""
+            diffs.append(_difference(path, before, "", "is removed"))
             if not module.check_mode:
                 os.unlink(path)
+    for path in wanted.remove_directories:
+        if os.path.isdir(path):
+            diffs.append(_difference(path, "", "", "is removed"))
+            if not module.check_mode:
+                os.rmdir(path)
     return diffs
 
 
