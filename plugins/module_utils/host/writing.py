@@ -9,13 +9,16 @@ import os
 import pwd
 import shlex
 import shutil
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, write_draft
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import finish, remove, write_draft
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
     Directory,
+    LiveFile,
     pending_directories,
     pending_files,
 )
@@ -44,22 +47,30 @@ def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
         write(module, files, wanted.check)
     for path in wanted.remove:
         if os.path.lexists(path):
-            secret = any(file.path == path and file.secret for file in wanted.files)
-            before = found[path].content if path in found and not secret else ""
-            diffs.append(_difference(path, before, "", "is removed"))
+            diffs.append(_difference(path, _shown(found[path]) if path in found else "", "", "is removed"))
             if not module.check_mode:
-                os.unlink(path)
-    for path in wanted.remove_directories:
-        if os.path.isdir(path):
+                remove_tree(path)
+    for path in wanted.prune:
+        if os.path.isdir(path) and not os.listdir(path) and not module.check_mode:
             diffs.append(_difference(path, "", "", "is removed"))
-            if not module.check_mode:
-                os.rmdir(path)
+            os.rmdir(path)
     return diffs
 
 
 def _paths(wanted: FileSet) -> list[str]:
     """Return all paths that matter."""
     return [*(one.path for one in wanted.directories), *(one.path for one in wanted.files), *wanted.remove]
+
+
+def _target(path: str) -> str:
+    """Return where a path leads; a link to a device is replaced (a masked unit is one to /dev/null)."""
+    target = os.path.realpath(path)
+    return path if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)) else target
+
+
+def _shown(file: LiveFile) -> str:
+    """Return what a diff may show of a file that is removed: nothing where not everybody may read it."""
+    return file.content if file.mode & stat.S_IROTH and "PRIVATE KEY-" not in file.content else ""
 
 
 def _difference(path: str, before: str, after: str, note: str) -> dict[str, Any]:
@@ -76,6 +87,14 @@ def _text_difference(file: ConfigFile, before: str) -> dict[str, Any]:
     return _difference(file.path, before, file.content, file.difference)
 
 
+def remove_tree(path: str) -> None:
+    """Remove a file, a link, or a directory with all that is in it."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
 def make_directory(directory: Directory) -> None:
     """Make a directory and those above it, and give it its mode and owner."""
     os.makedirs(directory.path, mode=0o755, exist_ok=True)
@@ -83,16 +102,33 @@ def make_directory(directory: Directory) -> None:
     os.chown(directory.path, pwd.getpwnam(directory.owner).pw_uid, grp.getgrnam(directory.group).gr_gid)
 
 
-def write(module: AnsibleModule, file: ConfigFile) -> None:
-    """Put a file in its place, or fail before anything has changed."""
-    path = os.path.realpath(file.path)
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    access = (int(file.mode, 8), file.owner, file.group) if file.mode else (None, "", "")  # FAT has one for all files
-    draft = write_draft(path, file.content, *access)
-    if file.validate:
-        argv = [word.replace("%s", draft) for word in shlex.split(file.validate)]
-        code, out_text, error = module.run_command(argv)
-        if code != 0:
-            os.unlink(draft)
-            module.fail_json(msg=f"{path} was not written: `{file.validate}` refuses it: {(error or out_text).strip()}")
-    finish(draft, path)
+def write(
+    module: AnsibleModule, files: Sequence[ConfigFile], check: Callable[[Mapping[str, str]], str] | None = None
+) -> None:
+    """Put files in their places, or fail before anything has changed."""
+    drafts: dict[str, str] = {}
+    for file in files:
+        path = _target(file.path)
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        # FAT has one mode and owner for all files.
+        access = (int(file.mode, 8), file.owner, file.group) if file.mode else (None, "", "")
+        drafts[file.path] = write_draft(path, file.content, *access)
+        problem = _refusal(module, file, drafts[file.path])
+        if problem:
+            remove(*drafts.values())
+            module.fail_json(msg=f"{path} was not written: {problem}")
+    problem = check(drafts) if check else ""
+    if problem:
+        remove(*drafts.values())
+        module.fail_json(msg=f"{', '.join(drafts)}: not written, what was there is unchanged: {problem}")
+    for path, draft in drafts.items():
+        finish(draft, _target(path))
+
+
+def _refusal(module: AnsibleModule, file: ConfigFile, draft: str) -> str:
+    """Return why a file's own command does not accept its new content; empty where it does."""
+    if not file.validate:
+        return ""
+    argv = [word.replace("%s", draft) for word in shlex.split(file.validate)]
+    code, out_text, error = module.run_command(argv)
+    return f"`{file.validate}` refuses it: {(error or out_text).strip()}" if code else ""

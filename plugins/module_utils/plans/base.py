@@ -27,17 +27,14 @@ PLACEHOLDER = "edge_slm_number"
 class FileSet:
     """Directories and files that are to be written together, and what is to be removed.
 
-    What is removed are files, and directories with all that is in them; `prune` are directories above, shared with
-    others, that go when they are empty after that, the innermost first.
-
     Only what differs from the host is in it. It stays on the host: M(edge_slm.fleet.planned_files) plans again and
     writes it, so that no file's text travels to the controller and back.
 
     Attributes:
         directories: Directories that are to be made, or to get their mode and owner.
         files: Files that are to be written, in this order.
-        remove: Files that are to be removed.
-        remove_directories: Directories that are empty then and are to be removed, the inner ones first.
+        remove: Files that are to be removed, and directories with all that is in them.
+        prune: Directories above, shared with others, that go when they are empty after that, the innermost first.
         check: Called when all files have been written under other names, with those names by path; returns why they
             must not get their own. Empty: they may.
     """
@@ -45,20 +42,19 @@ class FileSet:
     directories: Sequence[Directory] = ()
     files: Sequence[ConfigFile] = ()
     remove: Sequence[str] = ()
-    remove_directories: Sequence[str] = ()
+    prune: Sequence[str] = ()
     check: Callable[[Mapping[str, str]], str] | None = None
 
     def __bool__(self) -> bool:
         """Tell whether anything is to be done."""
-        return bool(self.directories or self.files or self.remove or self.remove_directories)
+        return bool(self.directories or self.files or self.remove)
 
     def sentences(self) -> list[str]:
         """Return what is pending by it, one sentence a path."""
         return [
             *(f"directory {directory.path}: {directory.difference}" for directory in self.directories),
             *(f"file {file.path}: {file.difference}" for file in self.files),
-            *(f"file {path}: is no longer wanted" for path in self.remove),
-            *(f"directory {path}: is no longer wanted" for path in self.remove_directories),
+            *(f"{path}: is no longer wanted" for path in self.remove),
         ]
 
 
