@@ -78,6 +78,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     remove,
     write_draft,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import read_pem
@@ -163,7 +164,7 @@ def main() -> None:
         except ValueError as error:
             if not module.check_mode:  # there it may be what another role would have brought
                 module.fail_json(msg=str(error))
-    keys = serving.parse_keys(given["api_keys"], serving.Problems())
+    keys = serving.parse_keys(given["api_keys"], Problems())
     config = File(proxying.CONFIG, given["config"], 0o640, group)
     # The configuration comes after what it names, so a start in between finds all of it.
     read_by_it = [File(proxying.KEY_MAP, proxying.key_map_text(keys), 0o640, group, secret=True)]

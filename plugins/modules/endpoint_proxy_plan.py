@@ -86,6 +86,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import (
@@ -124,7 +125,7 @@ def main() -> None:
             summary="no proxy is wanted",
         )
     inputs = given["inputs"]
-    problems = serving.Problems()
+    problems = Problems()
     pending: list[str] = []
     keys = serving.parse_keys(given["api_keys"], problems, proxying.KEYS_VARIABLE)
     settings = proxying.parse_settings(inputs, problems)

@@ -151,6 +151,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError, read_json, write_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
@@ -258,11 +259,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    models, problems = parse_models(given["models"])
+    problems = Problems()
+    models = parse_models(given["models"], problems)
     if problem := url_problem(given["url"]):
-        problems.insert(0, f"url: {problem}.")
-    if problems:
-        module.fail_json(msg="\n".join(problems))
+        problems.found.insert(0, f"url: {problem}.")
+    if problems.found:
+        module.fail_json(msg="\n".join(problems.found))
     server = Server(given["url"].rstrip("/"))
     removed: list[str] = []
     try:

@@ -129,17 +129,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, installed_versions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as jetson_docker
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Registry, RegistryError
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import as_bool
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
     DEFAULT_REGISTRY,
     Model,
     parse_manifest,
+    parse_models,
 )
 
 CERTIFICATES = "/etc/docker/certs.d/*/ca.crt"
@@ -279,9 +280,9 @@ class Planner:
         self.device = given["device"]
         self.jetson = given["jetson"]
         self.engine = Engine()
-        self.refusals = decide.Refusals()
+        self.problems = Problems(prefix=f"{decide.ROLE}_")
         self.notes: list[str] = []
-        self.inputs = decide.parse_inputs(given["inputs"], self.refusals)
+        self.inputs = decide.parse_inputs(given["inputs"], self.problems)
         self.installed = installed_versions()
         self.info = self.engine.info()
         self.found = find_container(self.engine)
@@ -294,7 +295,7 @@ class Planner:
         # Debian has the client in a package of its own; the role's `ollama` command needs it.
         client = bool(output_of(["docker", "--version"]))
         if present and not jetson_docker.is_new_enough(version):
-            self.refusals.found.append(
+            self.problems.found.append(
                 f"Docker {version} is too old: {jetson_docker.MINIMUM_NAME} is the first that limits memory under "
                 "cgroup v2. Upgrade it (`apt-get install --only-upgrade docker.io`), and run again."
             )
@@ -305,7 +306,7 @@ class Planner:
             docker = [name for name in jetson_docker.docker_packages(candidates) if name not in self.installed]
             wanted = [*docker, *wanted]
             if not docker:
-                self.refusals.found.append(
+                self.problems.found.append(
                     "Docker is not there, and apt knows neither docker.io nor docker-ce: set up the distribution's "
                     "sources (on Ubuntu: universe), run `apt-get update`, and run again."
                 )
@@ -313,7 +314,7 @@ class Planner:
             packages = jetson_docker.toolkit_packages(candidates)
             wanted = [*packages, *wanted]
             if not packages:
-                self.refusals.found.append(
+                self.problems.found.append(
                     "NVIDIA's container runtime (nvidia-container-runtime) is not there, and apt does not know it: "
                     "enable NVIDIA's source in /etc/apt/sources.list.d/nvidia-l4t-apt-source.list, run `apt-get "
                     "update` and `apt-get install nvidia-container`, and run again."
@@ -325,7 +326,7 @@ class Planner:
         try:
             current = jetson_docker.parse_daemon(read_text(jetson_docker.DAEMON_JSON))
         except ValueError as error:
-            self.refusals.found.append(str(error))
+            self.problems.found.append(str(error))
             return {}
         wanted = self.inputs.docker.data_root
         root = str(self.info.get("DockerRootDir") or current.get("data-root") or jetson_docker.DEFAULT_ROOT)
@@ -333,14 +334,14 @@ class Planner:
         foreign = foreign_containers(self.engine)
         problem = jetson_docker.data_root_problem(wanted, root, foreign, entries, os.path.ismount(wanted or "/x"))
         if problem:
-            self.refusals.add("docker_data_root", problem)
+            self.problems.add("docker_data_root", problem)
         return jetson_docker.settings(current, self.inputs.docker)
 
     def check_toolkit_files(self, packages: list[str]) -> None:
         """Refuse a device whose csv files are not there although nothing is left to be installed."""
         toolkit = self.jetson["nvidia_toolkit"]
         if toolkit["version"] and not toolkit["device_nodes"] and not packages:
-            self.refusals.found.append(
+            self.problems.found.append(
                 "/etc/nvidia-container-runtime/host-files-for-container.d holds no csv file that names a device node, "
                 "so csv mode would pass no GPU into containers: run `apt-get install --reinstall nvidia-l4t-init "
                 "nvidia-container`, and run again."
@@ -365,26 +366,26 @@ class Planner:
         """Return the plan; it means nothing where there are refusals."""
         inputs, family = self.inputs, self.jetson["image_family"]
         if not self.jetson["supported"]:
-            self.refusals.found.append(self.jetson["refusal"])
-        image = decide.choose_image(inputs, family, self.refusals) if family or inputs.image else None
+            self.problems.found.append(self.jetson["refusal"])
+        image = decide.choose_image(inputs, family, self.problems) if family or inputs.image else None
         packages = self.packages()
         self.check_toolkit_files(packages)
         settings = self.settings()
         problem = decide.ownership_problem(self.found)
         if problem:
-            self.refusals.found.append(problem)
+            self.problems.found.append(problem)
         problem = decide.wrapper_problem(inputs.client, client_text())
         if problem:
-            self.refusals.found.append(problem)
+            self.problems.found.append(problem)
         running = not problem and bool((self.found or {}).get("State", {}).get("Running"))
         pid = int((self.found or {}).get("State", {}).get("Pid") or 0)
-        decide.check_ports(inputs, port_owner(inputs.port, pid), self.refusals)
-        decide.check_gpu(inputs, self.jetson["real_jetson"], self.refusals)
-        models = decide.parse_models(inputs, self.refusals)
+        decide.check_ports(inputs, port_owner(inputs.port, pid), self.problems)
+        decide.check_gpu(inputs, self.jetson["real_jetson"], self.problems)
+        models = parse_models(inputs.models, self.problems)
         sizes = [model_size(model, inputs.models_dir, self.notes) for model in models]
-        decide.check_memory(inputs, sizes, self.device["memory_mib"], self.refusals)
-        decide.check_disk(inputs, sizes, self.jetson["disk_free_mib"].get(inputs.models_dir, 1 << 40), self.refusals)
-        if self.refusals.found or image is None:
+        decide.check_memory(inputs, sizes, self.device["memory_mib"], self.problems)
+        decide.check_disk(inputs, sizes, self.jetson["disk_free_mib"].get(inputs.models_dir, 1 << 40), self.problems)
+        if self.problems.found or image is None:
             return {}
         controllers = read_text("/sys/fs/cgroup/cgroup.controllers")
         limited = decide.has_memory_controller(controllers, os.path.isdir("/sys/fs/cgroup/memory"))
@@ -396,9 +397,7 @@ class Planner:
         askable = not packages and bool(self.info) and self.engine.image(image.reference) is not None
         return {
             "packages": packages,
-            "selections": jetson_docker.selections(
-                read_text(STATUS), packages, as_bool(self.given["inputs"]["docker_hold"])
-            ),
+            "selections": jetson_docker.selections(read_text(STATUS), packages, inputs.docker_hold),
             "settings": settings,
             "images": decide.superseded(read_json(decide.RECEIPT).get("images") or [], image.reference),
             "registry": image.host,
@@ -436,8 +435,8 @@ def main() -> None:
         module.exit_json(changed=False, plan=plan_absent(Engine()))
     planner = Planner(module.params)
     plan = planner.plan()
-    if planner.refusals.found:
-        module.fail_json(msg="\n".join(planner.refusals.found), problems=planner.refusals.found)
+    if planner.problems.found:
+        module.fail_json(msg="\n".join(planner.problems.found), problems=planner.problems.found)
     module.exit_json(changed=False, plan=plan)
 
 

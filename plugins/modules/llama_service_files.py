@@ -62,6 +62,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, write_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import UNIT_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import unit_name
@@ -88,7 +89,7 @@ def main() -> None:
     )
     given = module.params
     group, config = given["group"], Path(given["config_dir"])
-    keys = serving.parse_keys(given["api_keys"], serving.Problems())
+    keys = serving.parse_keys(given["api_keys"], Problems())
     secret = Path(serving.Paths(str(config)).key_file)
     files = [(secret, serving.key_file_text(keys), 0o640, group)]
     for service in given["services"]:

@@ -140,6 +140,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import instance_traces, names_in
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
@@ -153,7 +154,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return parsed
 
 
-def read_models(directory: str, problems: serving.Problems) -> dict[str, serving.Model]:
+def read_models(directory: str, problems: Problems) -> dict[str, serving.Model]:
     """Return the models whose manifest lies on the device, by name."""
     models: dict[str, serving.Model] = {}
     for name in names_in(directory):
@@ -235,7 +236,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    problems = serving.Problems()
+    problems = Problems()
     pending: list[str] = []
     services: list[serving.Service] = []
     instances: list[serving.Instance] = []

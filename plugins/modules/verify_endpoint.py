@@ -111,6 +111,7 @@ import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.client_checks import (
     HEALTH_PATHS,
     Endpoint,
@@ -167,7 +168,7 @@ def main() -> None:
         module.exit_json(changed=False, skipped=True, msg="Check mode: nothing may be running yet.")
     if OPENAI_MISSING:
         module.fail_json(msg=missing_required_lib("openai"), exception=OPENAI_MISSING)
-    problems = serving.Problems()
+    problems = Problems()
     keys = serving.parse_keys(given["api_keys"], problems)
     if problems.found:
         module.fail_json(msg="\n".join(problems.found))

@@ -12,13 +12,10 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import parse_catalogue
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import plan_device
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import (
-    Problems,
-    parse_instances,
-    parse_keys,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import parse_instances, parse_keys
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import parse_models
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.role_inputs import misspelt_inputs
 
@@ -100,7 +97,7 @@ def test_the_services_are_accepted_and_name_models_of_the_catalogue(fleet: dict[
         assert plan.endpoints or "builder" in variables["group_names"], host
         problems = Problems()
         parse_instances(plan.llama_instances, problems)
-        assert (problems.found, parse_models(plan.ollama_models)[1]) == ([], []), host
+        assert (parse_models(plan.ollama_models, problems) is not None, problems.found) == (True, []), host
 
 
 def test_an_unchanged_vault_is_refused(fleet: dict[str, dict[str, Any]]) -> None:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 
 #: Types that llama-quantize knows (b11434, `llama-quantize --help`). True: needs an importance matrix.
@@ -167,26 +169,6 @@ class Model:
         return digest({**self.quantised_inputs(), "projector": projector})
 
 
-@dataclass
-class _Complaints:
-    """Problems found so far, each with the place it was found at."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, place: str, problem: str) -> None:
-        """Note one."""
-        self.lines.append(f"{place}: {problem}")
-
-    def unknown_keys(self, place: str, entry: Mapping[str, Any], known: Iterable[str]) -> None:
-        """Note keys that are not known, with the one that was meant where it can be guessed."""
-        names = sorted(known)
-        for key in entry:
-            if key not in names:
-                close = get_close_matches(str(key), names, n=1)
-                meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
-                self.add(f"{place}.{key}", f"is not known; {meant}")
-
-
 def from_registry(model: Mapping[str, Any]) -> bool:
     """Tell whether an entry of the catalogue comes ready from an Ollama registry, past the model pipeline."""
     source = model.get("source")
@@ -206,7 +188,7 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
     Raises:
         CatalogueError: It has problems; all of them are listed.
     """
-    complaints = _Complaints()
+    problems = Problems()
     models: list[Model] = []
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise CatalogueError(f"{variable}: must be a list of models")
@@ -214,64 +196,62 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
     for number, entry in enumerate(entries):
         place = f"{variable}[{number}]"
         if not isinstance(entry, Mapping):
-            complaints.add(place, "must be a dictionary with name and source")
+            problems.add(place, "must be a dictionary with name and source")
             continue
-        before = len(complaints.lines)
-        model = None if from_registry(entry) else _model(place, entry, complaints)
+        before = len(problems.found)
+        model = None if from_registry(entry) else _model(place, entry, problems)
         name = str(entry.get("name", ""))
         if name in seen:
-            complaints.add(f"{place}.name", f"{name} is taken by {variable}[{seen[name]}] already")
+            problems.add(f"{place}.name", f"{name} is taken by {variable}[{seen[name]}] already")
         seen.setdefault(name, number)
-        if model and len(complaints.lines) == before:
+        if model and len(problems.found) == before:
             models.append(model)
-    if complaints.lines:
-        raise CatalogueError("\n".join(complaints.lines))
+    if problems.found:
+        raise CatalogueError("\n".join(problems.found))
     return models
 
 
-def _model(place: str, entry: Mapping[str, Any], complaints: _Complaints) -> Model:
+def _model(place: str, entry: Mapping[str, Any], problems: Problems) -> Model:
     """Read one entry."""
-    complaints.unknown_keys(place, entry, MODEL_KEYS)
+    problems.unknown_keys(place, entry, MODEL_KEYS)
     name = entry.get("name", "")
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        complaints.add(
+        problems.add(
             f"{place}.name",
             f"{name!r} must start with a-z or 0-9 and go on with a-z, 0-9, dot, underscore or hyphen",
         )
         name = str(name)
-    source = _source(f"{place}.source", entry.get("source"), complaints, convertible=True)
-    keep_source = entry.get("keep_source", False)
-    if not isinstance(keep_source, bool):
-        complaints.add(f"{place}.keep_source", "must be true or false")
+    source = _source(f"{place}.source", entry.get("source"), problems, convertible=True)
+    keep_source = as_bool(entry.get("keep_source", False), f"{place}.keep_source", problems)
     imatrix = None
     if entry.get("imatrix") is not None:
-        imatrix = _source(f"{place}.imatrix", entry["imatrix"], complaints, convertible=False)
+        imatrix = _source(f"{place}.imatrix", entry["imatrix"], problems, convertible=False)
     return Model(
         name=name,
         source=source,
-        outtype=_outtype(place, entry, source, complaints),
-        quantisation=_quantisation(place, entry, source, imatrix, complaints),
-        projector=_projector(place, entry, source, complaints),
+        outtype=_outtype(place, entry, source, problems),
+        quantisation=_quantisation(place, entry, source, imatrix, problems),
+        projector=_projector(place, entry, source, problems),
         imatrix=imatrix,
-        keep_source=bool(keep_source),
+        keep_source=keep_source,
     )
 
 
-def _outtype(place: str, entry: Mapping[str, Any], source: Source, complaints: _Complaints) -> str:
+def _outtype(place: str, entry: Mapping[str, Any], source: Source, problems: Problems) -> str:
     """Read what the conversion makes."""
     given = entry.get("outtype")
     if not source.converts:
         if given is not None:
-            complaints.add(f"{place}.outtype", "applies to a conversion; this source is GGUF already: leave it out")
+            problems.add(f"{place}.outtype", "applies to a conversion; this source is GGUF already: leave it out")
         return ""
     outtype = DEFAULT_OUTTYPE if given is None else str(given)
     if outtype not in OUTTYPES:
-        complaints.add(f"{place}.outtype", f"{outtype!r} is not one of {', '.join(OUTTYPES)}")
+        problems.add(f"{place}.outtype", f"{outtype!r} is not one of {', '.join(OUTTYPES)}")
     return outtype
 
 
 def _quantisation(
-    place: str, entry: Mapping[str, Any], source: Source, imatrix: Source | None, complaints: _Complaints
+    place: str, entry: Mapping[str, Any], source: Source, imatrix: Source | None, problems: Problems
 ) -> str:
     """Read the quantisation; llama-quantize does not care for case."""
     place = f"{place}.quantisation"
@@ -282,9 +262,9 @@ def _quantisation(
     if quantisation not in QUANTISATIONS:
         close = get_close_matches(quantisation, QUANTISATIONS, n=3, cutoff=0.5)
         meant = f"did you mean {' or '.join(close)}?" if close else "see llama-quantize --help, or none"
-        complaints.add(place, f"{given!r} is not a type that llama-quantize knows; {meant}")
+        problems.add(place, f"{given!r} is not a type that llama-quantize knows; {meant}")
     elif QUANTISATIONS[quantisation] and imatrix is None:
-        complaints.add(
+        problems.add(
             place,
             f"{quantisation} needs an importance matrix: add imatrix: {{url, sha256}} to this entry, "
             "or take Q2_K or IQ3_XS, which do without",
@@ -292,7 +272,7 @@ def _quantisation(
     return quantisation
 
 
-def _projector(place: str, entry: Mapping[str, Any], source: Source, complaints: _Complaints) -> Projector | None:
+def _projector(place: str, entry: Mapping[str, Any], source: Source, problems: Problems) -> Projector | None:
     """Read the projector."""
     place = f"{place}.projector"
     given = entry.get("projector")
@@ -300,88 +280,84 @@ def _projector(place: str, entry: Mapping[str, Any], source: Source, complaints:
         return None
     if given is True:
         if not source.converts:
-            complaints.add(
+            problems.add(
                 place,
                 "true converts it from the model's repo, but this source is GGUF already: say where it is",
             )
         return Projector()
-    return Projector(_source(place, given, complaints, convertible=False))
+    return Projector(_source(place, given, problems, convertible=False))
 
 
-def _source(place: str, given: object, complaints: _Complaints, convertible: bool) -> Source:
+def _source(place: str, given: object, problems: Problems, convertible: bool) -> Source:
     """Read where something comes from."""
     forms = "{repo, revision, file} or {url, sha256} or {path, sha256}"
     if convertible:
         forms = f"{{repo, revision}} or {forms}"
     if not isinstance(given, Mapping):
-        complaints.add(place, f"must be {forms}")
+        problems.add(place, f"must be {forms}")
         return Source()
-    complaints.unknown_keys(place, given, SOURCE_KEYS)
+    problems.unknown_keys(place, given, SOURCE_KEYS)
     kinds = [kind for kind in ("repo", "url", "path") if given.get(kind)]
     if len(kinds) != 1:
         found = f"names {' and '.join(kinds)}: choose one" if kinds else "names none"
-        complaints.add(place, f"must be {forms}; it {found}")
+        problems.add(place, f"must be {forms}; it {found}")
         return Source()
     if kinds == ["repo"]:
-        return _repo(place, given, complaints, convertible)
-    return _address(place, kinds[0], given, complaints)
+        return _repo(place, given, problems, convertible)
+    return _address(place, kinds[0], given, problems)
 
 
-def _repo(place: str, given: Mapping[str, Any], complaints: _Complaints, convertible: bool) -> Source:
+def _repo(place: str, given: Mapping[str, Any], problems: Problems, convertible: bool) -> Source:
     """Read a source on the hub."""
     repo, revision, file = (str(given.get(key) or "") for key in ("repo", "revision", "file"))
     if not REPO.fullmatch(repo):
-        complaints.add(f"{place}.repo", f"{repo!r} must be ORG/NAME, as in the address of its page on the hub")
+        problems.add(f"{place}.repo", f"{repo!r} must be ORG/NAME, as in the address of its page on the hub")
     if not REVISION.fullmatch(revision):
-        complaints.add(
+        problems.add(
             f"{place}.revision",
             f"{revision!r} is not pinned: give the commit, 40 hexadecimal digits (on the repo's page under "
             "Files, History; a branch or tag may point elsewhere tomorrow)",
         )
     for key in ("sha256", "size"):
         if key in given:
-            complaints.add(f"{place}.{key}", "belongs to url or path; a hub tells the sums of its files")
+            problems.add(f"{place}.{key}", "belongs to url or path; a hub tells the sums of its files")
     if not file and not convertible:
-        complaints.add(f"{place}.file", "is missing: name the file in the repo")
+        problems.add(f"{place}.file", "is missing: name the file in the repo")
     if file and not file.endswith(".gguf"):
-        complaints.add(f"{place}.file", f"{file!r} must be a .gguf; leave file out to convert the repo")
+        problems.add(f"{place}.file", f"{file!r} must be a .gguf; leave file out to convert the repo")
     if SPLIT_GGUF.search(file):
-        complaints.add(f"{place}.file", "is one part of a split GGUF: merge it with llama-gguf-split first")
+        problems.add(f"{place}.file", "is one part of a split GGUF: merge it with llama-gguf-split first")
     globs: dict[str, tuple[str, ...]] = {}
     for key, default in (("include", DEFAULT_INCLUDE), ("exclude", DEFAULT_EXCLUDE)):
         patterns = given.get(key)
         if patterns is not None and file:
-            complaints.add(f"{place}.{key}", "does not go with file: leave one of them out")
+            problems.add(f"{place}.{key}", "does not go with file: leave one of them out")
         if patterns is not None and not (
             isinstance(patterns, Sequence)
             and not isinstance(patterns, str)
             and all(isinstance(pattern, str) for pattern in patterns)
         ):
-            complaints.add(f"{place}.{key}", "must be a list of globs, for example ['*.safetensors']")
+            problems.add(f"{place}.{key}", "must be a list of globs, for example ['*.safetensors']")
             patterns = None
         globs[key] = () if file else default if patterns is None else tuple(patterns)
     return Source(repo=repo, revision=revision, file=file, include=globs["include"], exclude=globs["exclude"])
 
 
-def _address(place: str, kind: str, given: Mapping[str, Any], complaints: _Complaints) -> Source:
+def _address(place: str, kind: str, given: Mapping[str, Any], problems: Problems) -> Source:
     """Read a source that is an address."""
     url, sha256 = str(given[kind]), str(given.get("sha256") or "").lower()
     problem = url_problem(url)
     if problem:
-        complaints.add(f"{place}.{kind}", f"{url!r} {problem}")
+        problems.add(f"{place}.{kind}", f"{url!r} {problem}")
     elif kind == "path" and not url.startswith("/"):
-        complaints.add(f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model")
+        problems.add(f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model")
     if not SHA256.fullmatch(sha256):
         found = f"it has {len(sha256)} characters" if sha256 else "it is missing"
-        complaints.add(f"{place}.sha256", f"must be 64 hexadecimal digits, {found}: sha256sum FILE prints it")
+        problems.add(f"{place}.sha256", f"must be 64 hexadecimal digits, {found}: sha256sum FILE prints it")
     for key in ("revision", "file", "include", "exclude"):
         if key in given:
-            complaints.add(f"{place}.{key}", f"belongs to repo, not to {kind}")
-    size = given.get("size", 0)
-    if isinstance(size, bool) or not isinstance(size, (int, str)) or not str(size).isdigit():
-        complaints.add(f"{place}.size", "must be a number of bytes")
-        size = 0
-    return Source(url=url, sha256=sha256, size=int(size))
+            problems.add(f"{place}.{key}", f"belongs to repo, not to {kind}")
+    return Source(url=url, sha256=sha256, size=as_int(given.get("size", 0), f"{place}.size", 0, 1 << 50, problems))
 
 
 @dataclass(frozen=True)

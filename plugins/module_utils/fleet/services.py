@@ -8,9 +8,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import from_registry
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish as publishing
 
@@ -125,91 +126,72 @@ def plan_device(
     Raises:
         FleetError: With every problem found.
     """
-    problems: list[str] = []
+    problems = Problems()
     catalogue = {str(m["name"]): m for m in models if isinstance(m, Mapping) and "name" in m}
     for number, model in enumerate(models):
         if isinstance(model, Mapping) and from_registry(model):
-            problems += _registry_problems(f"edge_slm_models[{number}].source", model["source"])
+            _check_registry_source(f"edge_slm_models[{number}].source", model["source"], problems)
     plan = DevicePlan(board)
     ports: dict[int, str] = {}
     names: dict[str, str] = {}
     for number, service in enumerate(services):
         place = f"edge_slm_services[{number}]"
         if not isinstance(service, Mapping) or "model" not in service:
-            problems.append(f"{place}: must be a dictionary with model, the name of an entry of edge_slm_models.")
+            problems.add(f"{place}", "must be a dictionary with model, the name of an entry of edge_slm_models.")
             continue
         name, engine = str(service["model"]), str(service.get("engine", DEFAULT_ENGINES[board]))
         if engine not in DEFAULT_PORTS:
-            problems.append(f"{place}.engine: {engine!r} is not an engine; take {' or '.join(DEFAULT_PORTS)}.")
+            problems.add(f"{place}.engine", f"{engine!r} is not an engine; take {' or '.join(DEFAULT_PORTS)}.")
             continue
         if name not in catalogue:
             known = ", ".join(catalogue) or "none"
-            problems.append(f"{place}.model: the catalogue edge_slm_models has no model named {name}; it has {known}.")
+            problems.add(f"{place}.model", f"the catalogue edge_slm_models has no model named {name}; it has {known}.")
             continue
-        port = _port(f"{place}.port", service.get("port", DEFAULT_PORTS[engine]), problems)
+        port = as_int(service.get("port", DEFAULT_PORTS[engine]), f"{place}.port", 1024, 65535, problems, 0)
         holder = ports.setdefault(port, engine)
         if holder != engine:
-            problems.append(f"{place}.port: {port} is the port of {holder} already; give {engine} another.")
+            problems.add(f"{place}.port", f"{port} is the port of {holder} already; give {engine} another.")
         if engine == LLAMA_CPP:
             _add_llama(plan, place, service, port, catalogue[name], problems)
         else:
             _add_ollama(plan, place, service, port, catalogue[name], files, names, problems)
     fronts = sorted(port for port, engine in ports.items() if engine == OLLAMA)
     if len(fronts) > 1:
-        problems.append(
-            f"edge_slm_services: one Ollama serves all its models on one port, "
-            f"but the services name {' and '.join(map(str, fronts))}."
+        problems.add(
+            "edge_slm_services",
+            f"one Ollama serves all its models on one port, but the services name {' and '.join(map(str, fronts))}.",
         )
-    if problems:
-        raise FleetError("\n".join(problems))
+    if problems.found:
+        raise FleetError("\n".join(problems.found))
     plan.ollama_port = fronts[0] if fronts else plan.ollama_port
     plan.wanted = list(dict.fromkeys(plan.wanted))
     return plan
 
 
-def _port(place: str, given: object, problems: list[str]) -> int:
-    """Read a port; 0 where it is none."""
-    number = int(given) if isinstance(given, (int, str)) and str(given).isdigit() else 0
-    if 1024 <= number <= 65535:
-        return number
-    problems.append(f"{place}: {given!r} is not a port; give a whole number from 1024 to 65535.")
-    return 0
-
-
-def _registry_problems(place: str, source: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a source in an Ollama registry."""
-    problems = _unknown(place, source, REGISTRY_SOURCE_KEYS)
+def _check_registry_source(place: str, source: Mapping[str, Any], problems: Problems) -> None:
+    """Check a source in an Ollama registry."""
+    problems.unknown_keys(place, source, REGISTRY_SOURCE_KEYS)
     if not str(source.get("ollama") or ""):
-        problems.append(f"{place}.ollama: is empty; give the model's name and tag, for example phi3:mini.")
+        problems.add(f"{place}.ollama", "is empty; give the model's name and tag, for example phi3:mini.")
     digest = str(source.get("digest") or "")
     if not MANIFEST_DIGEST.fullmatch(digest):
-        problems.append(
-            f"{place}.digest: {digest!r} is not pinned; give the sha256 of the model's manifest in the registry as "
-            "sha256: and 64 hexadecimal digits (a tag may point elsewhere tomorrow)."
+        problems.add(
+            f"{place}.digest",
+            f"{digest!r} is not pinned; give the sha256 of the model's manifest in the registry as "
+            "sha256: and 64 hexadecimal digits (a tag may point elsewhere tomorrow).",
         )
-    return problems
-
-
-def _unknown(place: str, given: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    """Return a problem for each key that is not known."""
-    found = []
-    for key in given:
-        if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
-            found.append(f"{place}.{key}: is not known; {meant}")
-    return found
 
 
 def _add_llama(
-    plan: DevicePlan, place: str, service: Mapping[str, Any], port: int, model: Mapping[str, Any], problems: list[str]
+    plan: DevicePlan, place: str, service: Mapping[str, Any], port: int, model: Mapping[str, Any], problems: Problems
 ) -> None:
     """Add a service of llama-server."""
     name = str(service["model"])
     if from_registry(model):
-        problems.append(
-            f"{place}.model: {name} comes from an Ollama registry, and llama.cpp serves GGUF files; "
-            "give the catalogue an entry with a repo, url or path, or set engine: ollama on a Jetson."
+        problems.add(
+            f"{place}.model",
+            f"{name} comes from an Ollama registry, and llama.cpp serves GGUF files; "
+            "give the catalogue an entry with a repo, url or path, or set engine: ollama on a Jetson.",
         )
         return
     instance = {key: value for key, value in service.items() if key != "engine"}
@@ -221,8 +203,8 @@ def _add_llama(
             str(service.get("name", name)),
             name,
             port,
-            embeddings=_true(service.get("embeddings", False)),
-            ui=_true(service.get("ui", True)),
+            embeddings=as_bool(service.get("embeddings", False), f"{place}.embeddings", problems),
+            ui=as_bool(service.get("ui", True), f"{place}.ui", problems, default=True),
         )
     )
 
@@ -235,19 +217,19 @@ def _add_ollama(
     model: Mapping[str, Any],
     files: Mapping[str, Mapping[str, str]],
     names: dict[str, str],
-    problems: list[str],
+    problems: Problems,
 ) -> None:
     """Add a model of Ollama."""
-    problems += _unknown(place, service, OLLAMA_SERVICE_KEYS)
+    problems.unknown_keys(place, service, OLLAMA_SERVICE_KEYS)
     name = str(service["model"])
     served = str(model["source"].get("ollama")) if from_registry(model) else name
     aliases = service.get("aliases") or []
     if not isinstance(aliases, Sequence) or isinstance(aliases, str):
-        problems.append(f"{place}.aliases: must be a list of names.")
+        problems.add(f"{place}.aliases", "must be a list of names.")
         aliases = []
     for called in (served, *map(str, aliases)):
         if names.setdefault(called, place) != place:
-            problems.append(f"{place}: {called} is the name of a model of {names[called]} already.")
+            problems.add(f"{place}", f"{called} is the name of a model of {names[called]} already.")
     wanted = {key: service[key] for key in OLLAMA_MODEL_KEYS if key in service}
     if from_registry(model):
         source = model["source"]
@@ -260,8 +242,3 @@ def _add_ollama(
         else:
             plan.ollama_pending.append(name)
     plan.endpoints.append(Endpoint(OLLAMA, served, served, port))
-
-
-def _true(value: object) -> bool:
-    """Read a boolean as Ansible writes them; the role that owns the input refuses what is none."""
-    return value if isinstance(value, bool) else str(value).lower() in ("true", "yes")

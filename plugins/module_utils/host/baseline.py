@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ABSENT_UNIT,
@@ -16,7 +18,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     LiveFile,
     LiveUnit,
     Unit,
-    as_bool,
     pending_files,
     pending_removals,
     pending_units,
@@ -108,10 +109,13 @@ class Inputs:
     firewall: bool
     firewall_rules: Sequence[Any]
     ca_certificates: tuple[str, ...]
+    #: Values that are not of their type or out of range.
+    wrong: Sequence[str]
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
+        wrong = Problems(prefix="host_baseline_")
 
         def strings(name: str) -> tuple[str, ...]:
             return tuple(str(value) for value in values[name] or ())
@@ -120,27 +124,28 @@ class Inputs:
             hostname=str(values["hostname"] or ""),
             admin_user=str(values["admin_user"] or ""),
             admin_keys=tuple(key.strip() for key in strings("admin_keys") if key.strip()),
-            admin_sudo=as_bool(values["admin_sudo"]),
-            ssh_hardening=as_bool(values["ssh_hardening"]),
-            ssh_password_login=as_bool(values["ssh_password_login"]),
+            admin_sudo=as_bool(values["admin_sudo"], "admin_sudo", wrong),
+            ssh_hardening=as_bool(values["ssh_hardening"], "ssh_hardening", wrong),
+            ssh_password_login=as_bool(values["ssh_password_login"], "ssh_password_login", wrong),
             ssh_allow_users=strings("ssh_allow_users"),
             ssh_options={str(k): str(v) for k, v in (values["ssh_options"] or {}).items()},
             ssh_cidrs=strings("ssh_cidrs"),
-            apt_refresh_seconds=int(values["apt_refresh_seconds"]),
-            full_upgrade=as_bool(values["full_upgrade"]),
+            apt_refresh_seconds=as_int(values["apt_refresh_seconds"], "apt_refresh_seconds", 0, 1 << 31, wrong),
+            full_upgrade=as_bool(values["full_upgrade"], "full_upgrade", wrong),
             packages=strings("packages"),
-            time_sync=as_bool(values["time_sync"]),
+            time_sync=as_bool(values["time_sync"], "time_sync", wrong),
             ntp_servers=strings("ntp_servers"),
             timezone=str(values["timezone"] or ""),
             locale=str(values["locale"] or ""),
-            unattended_upgrades=as_bool(values["unattended_upgrades"]),
+            unattended_upgrades=as_bool(values["unattended_upgrades"], "unattended_upgrades", wrong),
             unattended_reboot_time=str(values["unattended_reboot_time"] or ""),
             unattended_hold=strings("unattended_hold"),
-            journal_max_mib=int(values["journal_max_mib"]),
-            mdns=as_bool(values["mdns"]),
-            firewall=as_bool(values["firewall"]),
+            journal_max_mib=as_int(values["journal_max_mib"], "journal_max_mib", 0, 1 << 24, wrong),
+            mdns=as_bool(values["mdns"], "mdns", wrong),
+            firewall=as_bool(values["firewall"], "firewall", wrong),
             firewall_rules=list(values["firewall_rules"] or ()),
             ca_certificates=strings("ca_certificates"),
+            wrong=wrong.found,
         )
 
 
@@ -207,11 +212,8 @@ def bundle_lacks(files: Sequence[ConfigFile], bundle: str) -> bool:
 
 def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents: Sequence[str]) -> list[str]:
     """Return one sentence for each input that cannot be met; each names the variable and the mend."""
-    found: list[str] = []
-
-    def refuse(name: str, fault: str) -> None:
-        found.append(f"host_baseline_{name}: {fault}")
-
+    collected = Problems(list(inputs.wrong), "host_baseline_")
+    found, refuse = collected.found, collected.add
     releases = SUPPORTED_OS.get(str(device["os_id"]), ())
     if str(device["os_version"]) not in releases:
         found.append(
@@ -261,12 +263,6 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
                 f"this host's kernel was built without {', '.join(lacking)} and takes no nftables rules; set it to "
                 "false and guard this host from outside, or build the kernel with them.",
             )
-    for name, number in (
-        ("apt_refresh_seconds", inputs.apt_refresh_seconds),
-        ("journal_max_mib", inputs.journal_max_mib),
-    ):
-        if number < 0:
-            refuse(name, f"is {number}; it cannot be negative.")
     if 0 < inputs.journal_max_mib < 16:
         refuse(
             "journal_max_mib",

@@ -210,10 +210,3 @@ def with_kernel_parameters(cmdline: str, parameters: Iterable[str]) -> str:
     words = cmdline.split()
     missing = [parameter for parameter in parameters if parameter not in words]
     return " ".join([*words, *missing]) + "\n" if missing else cmdline
-
-
-def as_bool(value: object) -> bool:
-    """Cast a role input: Ansible validates types of inputs, but does not convert them."""
-    if isinstance(value, str):
-        return value.strip().lower() in {"true", "yes", "on", "1", "y", "t"}
-    return bool(value)

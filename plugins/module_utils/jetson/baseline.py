@@ -8,17 +8,18 @@ A capability is what is there: a host with nvpmodel and its configuration has po
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ABSENT_UNIT,
     ConfigFile,
     LiveFile,
     LiveUnit,
     Unit,
-    as_bool,
     pending_files,
     pending_removals,
     pending_units,
@@ -101,21 +102,25 @@ class Inputs:
     jtop: bool
     jtop_users: tuple[str, ...]
     reboot_for_upgrades: bool
+    #: Values that are not of their type or out of range.
+    wrong: Sequence[str]
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
+        wrong = Problems(prefix="jetson_baseline_")
         return cls(
             state=str(values["state"]),
             power_mode=str(values["power_mode"] or "").strip(),
-            clocks=as_bool(values["clocks"]),
-            headless=as_bool(values["headless"]),
+            clocks=as_bool(values["clocks"], "clocks", wrong),
+            headless=as_bool(values["headless"], "headless", wrong),
             swap_mechanism=str(values["swap_mechanism"] or ""),
-            swap_mib=int(values["swap_mib"]),
+            swap_mib=as_int(values["swap_mib"], "swap_mib", 256, 262144, wrong),
             swap_file=str(values["swap_file"]),
-            jtop=as_bool(values["jtop"]),
+            jtop=as_bool(values["jtop"], "jtop", wrong),
             jtop_users=tuple(str(name) for name in values["jtop_users"] or ()),
-            reboot_for_upgrades=as_bool(values["reboot_for_upgrades"]),
+            reboot_for_upgrades=as_bool(values["reboot_for_upgrades"], "reboot_for_upgrades", wrong),
+            wrong=wrong.found,
         )
 
 
@@ -267,11 +272,8 @@ def modes_of(live: Live) -> list[PowerMode]:
 
 def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]:
     """Return one sentence for each input that cannot be met; each names the variable and the mend."""
-    found: list[str] = []
-
-    def refuse(name: str, fault: str) -> None:
-        found.append(f"jetson_baseline_{name}: {fault}")
-
+    collected = Problems(list(inputs.wrong), "jetson_baseline_")
+    found, refuse = collected.found, collected.add
     if not device["systemd"]:
         found.append("This host was not booted by systemd: start it with systemd as its init.")
     if inputs.state not in STATES:
@@ -286,8 +288,6 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]
     if inputs.swap_mechanism not in SWAP_MECHANISMS:
         choices = ", ".join(repr(name) for name in SWAP_MECHANISMS)
         refuse("swap_mechanism", f"{inputs.swap_mechanism!r} is unknown; choose one of {choices}.")
-    if not 256 <= inputs.swap_mib <= 262144:
-        refuse("swap_mib", f"is {inputs.swap_mib}; give 256 to 262144 MiB.")
     # What systemd's escaping and What= would need more care for is in no sensible name of a swap file.
     if not re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+", inputs.swap_file):
         refuse(

@@ -9,10 +9,12 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 #: Every flag that `server_arguments` can emit. The role llama_cpp asks a new build for each of them
 #: before it switches to it; a unit test proves that the tuple is neither short nor long.
@@ -189,42 +191,6 @@ class Service:
         )
 
 
-@dataclass
-class Problems:
-    """Collects every problem, so that one run tells them all."""
-
-    found: list[str] = field(default_factory=list)
-
-    def add(self, where: str, what: str) -> None:
-        """Note a problem of the input `where`; `what` says what is wrong and the mend."""
-        self.found.append(f"{where}: {what}")
-
-
-def _integer(value: object, where: str, low: int, high: int, problems: Problems, default: int) -> int:
-    """Cast a whole number that lies between low and high, or note a problem and return the default."""
-    try:
-        if isinstance(value, (bool, float)):
-            raise ValueError
-        number = int(str(value))
-    except (TypeError, ValueError):
-        problems.add(where, f"{value!r} is not a whole number; give one from {low} to {high}.")
-        return default
-    if not low <= number <= high:
-        problems.add(where, f"{number} is out of range; give a whole number from {low} to {high}.")
-        return default
-    return number
-
-
-def _boolean(value: object, where: str, problems: Problems, default: bool) -> bool:
-    """Cast a boolean as Ansible writes them, or note a problem and return the default."""
-    known = {"true": True, "yes": True, "false": False, "no": False}
-    found = value if isinstance(value, bool) else known.get(str(value).lower())
-    if found is None:
-        problems.add(where, f"{value!r} is not a boolean; give true or false.")
-        return default
-    return found
-
-
 def _extra_arguments(value: object, where: str, problems: Problems) -> tuple[str, ...]:
     """Check the arguments that a service adds to those of the role."""
     if not isinstance(value, (list, tuple)):
@@ -246,8 +212,7 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         problems.add(where, "is not a dictionary; give at least `model: <name of a model>`.")
         return None
     known = [f.name for f in fields(Instance)]
-    for unknown in sorted(set(map(str, raw)) - set(known)):
-        problems.add(f"{where}.{unknown}", f"is not known; the keys are {', '.join(known)}.")
+    problems.unknown_keys(where, raw, known)
     model = str(raw.get("model") or "")
     name = str(raw.get("name") or model)
     if not model:
@@ -262,16 +227,16 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
     return Instance(
         name=name,
         model=model,
-        port=_integer(raw.get("port", 8080), f"{where}.port", 1024, 65535, problems, 0),
+        port=as_int(raw.get("port", 8080), f"{where}.port", 1024, 65535, problems, 0),
         context=None
         if context is None
-        else _integer(context, f"{where}.context", 64, 1 << 24, problems, DEFAULT_CONTEXT),
-        parallel=_integer(raw.get("parallel", 1), f"{where}.parallel", 1, 64, problems, 1),
-        threads=_integer(raw.get("threads", 0), f"{where}.threads", 0, 1024, problems, 0),
-        cache_ram_mib=_integer(raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0),
-        gpu_layers=_integer(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
-        embeddings=_boolean(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
-        ui=_boolean(raw.get("ui", True), f"{where}.ui", problems, True),
+        else as_int(context, f"{where}.context", 64, 1 << 24, problems, DEFAULT_CONTEXT),
+        parallel=as_int(raw.get("parallel", 1), f"{where}.parallel", 1, 64, problems, 1),
+        threads=as_int(raw.get("threads", 0), f"{where}.threads", 0, 1024, problems, 0),
+        cache_ram_mib=as_int(raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0),
+        gpu_layers=as_int(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
+        embeddings=as_bool(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
+        ui=as_bool(raw.get("ui", True), f"{where}.ui", problems, True),
         cors_origins=origins,
         extra_args=_extra_arguments(raw.get("extra_args", []), f"{where}.extra_args", problems),
     )
@@ -324,8 +289,7 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
         if not isinstance(item, Mapping):
             problems.add(where, "is not a dictionary; give {name, key}.")
             continue
-        for unknown in sorted(set(map(str, item)) - {"name", "key", "scope"}):
-            problems.add(f"{where}.{unknown}", "is not known; the keys are name, key, scope.")
+        problems.unknown_keys(where, item, ("name", "key", "scope"))
         found = ApiKey(str(item.get("name") or ""), str(item.get("key") or ""), str(item.get("scope") or "infer"))
         label = f"{where} ({found.name})" if found.name else where
         if not found.name:

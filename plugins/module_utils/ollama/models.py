@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest as inputs_digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 #: Where names without a registry come from.
 DEFAULT_REGISTRY = "registry.ollama.ai"
@@ -65,6 +67,8 @@ NAME = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}))?"
 )
 REGISTRY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
+#: Whole numbers that a parameter can be: a seed has 32 bits, and -1 often means "no limit".
+WHOLE = (-(1 << 31), (1 << 32) - 1)
 HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -213,80 +217,58 @@ def _name_problem(value: object) -> str:
     return ""
 
 
-def _number(value: object, kind: type) -> float:
-    """Cast a parameter's value, which may have become a string in a template.
-
-    Raises:
-        ValueError: It is none of that kind.
-    """
+def _parameter(value: object, where: str, kind: type, problems: Problems) -> float:
+    """Cast a parameter's value, which may have become a string in a template."""
     if kind is bool:
-        known = {"true": True, "yes": True, "false": False, "no": False}
-        if str(value).lower() not in known:
-            raise ValueError("is not a boolean; give true or false")
-        return known[str(value).lower()]
-    if isinstance(value, bool):
-        raise ValueError("is a boolean; give a number")
-    try:
-        return int(str(value)) if kind is int else float(str(value))
-    except ValueError:
-        raise ValueError(f"is not {'a whole number' if kind is int else 'a number'}") from None
+        return as_bool(value, where, problems)
+    return as_int(value, where, *WHOLE, problems) if kind is int else as_float(value, where, problems)
 
 
-def _parameters(raw: object, where: str, problems: list[str]) -> dict[str, Any]:
+def _parameters(raw: object, where: str, problems: Problems) -> dict[str, Any]:
     """Read a model's parameters; notes every problem."""
     if not raw:
         return {}
     if not isinstance(raw, Mapping):
-        problems.append(f"{where}: is not a dictionary; give for instance {{temperature: 0.2}}.")
+        problems.add(f"{where}", "is not a dictionary; give for instance {temperature: 0.2}.")
         return {}
     found: dict[str, Any] = {}
     for key, value in raw.items():
         kind = PARAMETERS.get(str(key))
         if kind is None:
-            problems.append(f"{where}.{key}: is not known to Ollama; the parameters are {', '.join(PARAMETERS)}.")
+            problems.add(f"{where}.{key}", f"is not known to Ollama; the parameters are {', '.join(PARAMETERS)}.")
         elif kind is list:
             found[str(key)] = [str(word) for word in value] if isinstance(value, (list, tuple)) else [str(value)]
         else:
-            try:
-                found[str(key)] = _number(value, kind)
-            except ValueError as error:
-                problems.append(f"{where}.{key}: {value!r} {error}.")
+            found[str(key)] = _parameter(value, f"{where}.{key}", kind, problems)
     return found
 
 
-def _parse_model(raw: object, where: str, problems: list[str]) -> Model | None:
+def _parse_model(raw: object, where: str, problems: Problems) -> Model | None:
     """Read one entry of `models`; None where it is no dictionary."""
     if not isinstance(raw, Mapping):
-        problems.append(f"{where}: is not a dictionary; give at least name and digest, or name, path and sha256.")
+        problems.add(f"{where}", "is not a dictionary; give at least name and digest, or name, path and sha256.")
         return None
     # A key that is there but empty means the same as one that is not.
     given = {str(key): value for key, value in raw.items() if value not in (None, "", [], {})}
-    for unknown in sorted(set(given) - set(KNOWN_KEYS)):
-        problems.append(f"{where}.{unknown}: is not known; the keys are {', '.join(KNOWN_KEYS)}.")
-    before = len(problems)
+    problems.unknown_keys(where, given, KNOWN_KEYS)
+    before = len(problems.found)
     aliases = given.get("aliases", [])
     if not isinstance(aliases, (list, tuple)):
-        problems.append(f"{where}.aliases: is not a list; write it like [phi3].")
+        problems.add(f"{where}.aliases", "is not a list; write it like [phi3].")
         aliases = []
     named = [("name", given.get("name")), *((f"aliases[{i}]", alias) for i, alias in enumerate(aliases))]
     for key, value in named:
         if problem := _name_problem(value):
-            problems.append(f"{where}.{key}: {problem}")
+            problems.add(f"{where}.{key}", f"{problem}")
     _check_source(given, where, problems)
     parameters = _parameters(given.get("parameters"), f"{where}.parameters", problems)
     if "context" in given:
-        try:
-            context = int(_number(given["context"], int))
-        except ValueError as error:
-            problems.append(f"{where}.context: {given['context']!r} {error}; give tokens, such as 4096.")
-        else:
-            if context < 64:
-                problems.append(f"{where}.context: {context} is too little; give tokens, such as 4096.")
-            if parameters.get("num_ctx", context) != context:
-                problems.append(f"{where}.context: {context} and parameters.num_ctx differ; give one of them.")
-            if "path" in given:
-                parameters["num_ctx"] = context
-    if len(problems) > before:
+        context = as_int(given["context"], f"{where}.context", 64, 1 << 24, problems)
+        if parameters.get("num_ctx", context) != context:
+            problems.add(f"{where}.context", f"{context} and parameters.num_ctx differ; give one of them.")
+        if "path" in given:
+            parameters["num_ctx"] = context
+    if len(problems.found) > before:
         return None
     return Model(
         name=normal_name(str(given["name"])),
@@ -307,48 +289,49 @@ def _registry(given: Mapping[str, Any]) -> str:
     return "" if registry == DEFAULT_REGISTRY else registry
 
 
-def _check_source(given: Mapping[str, Any], where: str, problems: list[str]) -> None:
+def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> None:
     """Check that an entry says exactly one place where the model comes from, and pins it."""
     if "digest" in given and "path" in given:
-        problems.append(f"{where}: has digest and path; give digest for a registry, or path and sha256 for a file.")
+        problems.add(f"{where}", "has digest and path; give digest for a registry, or path and sha256 for a file.")
     elif "path" in given:
         if not str(given["path"]).startswith("/"):
-            problems.append(f"{where}.path: {given['path']!r} is not absolute; give the file's path on the device.")
+            problems.add(f"{where}.path", f"{given['path']!r} is not absolute; give the file's path on the device.")
         if not HEX.fullmatch(bare_digest(str(given.get("sha256", "")))):
-            problems.append(f"{where}.sha256: must be the file's sum, 64 hexadecimal digits.")
+            problems.add(f"{where}.sha256", "must be the file's sum, 64 hexadecimal digits.")
         if "registry" in given:
-            problems.append(f"{where}.registry: a file comes from no registry; take it out.")
+            problems.add(f"{where}.registry", "a file comes from no registry; take it out.")
     else:
         if not HEX.fullmatch(bare_digest(str(given.get("digest", "")))):
-            problems.append(
-                f"{where}.digest: must be the sha256 of the model's manifest, sha256: and 64 hexadecimal digits "
-                "(or give path and sha256 of a GGUF file)."
+            problems.add(
+                f"{where}.digest",
+                "must be the sha256 of the model's manifest, sha256: and 64 hexadecimal digits "
+                "(or give path and sha256 of a GGUF file).",
             )
         registry = _registry(given)
         if registry.split(":")[0].lower() in UNPINNABLE:
-            problems.append(f"{where}.registry: {_name_problem(registry + '/x/x')}")
+            problems.add(f"{where}.registry", f"{_name_problem(registry + '/x/x')}")
         elif registry and not REGISTRY.fullmatch(registry):
-            problems.append(f"{where}.registry: {registry!r} is no host; write it like models.lan:5000.")
+            problems.add(f"{where}.registry", f"{registry!r} is no host; write it like models.lan:5000.")
         for key in FILE_KEYS:
             if key in given:
-                problems.append(
-                    f"{where}.{key}: the pinned digest of a registry's model covers it; push the model with it, "
-                    "or take the GGUF by path and sha256."
+                problems.add(
+                    f"{where}.{key}",
+                    "the pinned digest of a registry's model covers it; push the model with it, "
+                    "or take the GGUF by path and sha256.",
                 )
 
 
-def parse_models(raw: Sequence[object]) -> tuple[list[Model], list[str]]:
-    """Read `models`; returns them and every problem."""
-    problems: list[str] = []
+def parse_models(raw: Sequence[object], problems: Problems) -> list[Model]:
+    """Read `models`; adds every problem."""
     parsed = [_parse_model(item, f"models[{i}]", problems) for i, item in enumerate(raw)]
     models = [model for model in parsed if model]
     owners: dict[str, str] = {}
     for model in models:
         for name in (model.name, *model.aliases):
             if name.lower() in owners:
-                problems.append(f"models: {name} is a name of {owners[name.lower()]} already; make each name unique.")
+                problems.add("models", f"{name} is a name of {owners[name.lower()]} already; make each name unique.")
             owners[name.lower()] = model.name
-    return models, problems
+    return models
 
 
 def parse_manifest(content: bytes) -> list[dict[str, Any]]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DISK_RESERVE
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Image, parse_image
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import as_bool
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import models as ollama_models
 
@@ -85,95 +86,69 @@ class Inputs:
     registry_username: str
     registry_ca: str
     docker: Wanted
+    docker_hold: bool
 
 
-@dataclass
-class Refusals:
-    """Collects every problem, so that one run tells them all."""
-
-    found: list[str] = field(default_factory=list)
-
-    def add(self, name: str, what: str) -> None:
-        """Note a problem of an input; `what` says what is wrong and the mend."""
-        self.found.append(f"{ROLE}_{name}: {what}")
-
-
-def _whole(values: Mapping[str, Any], name: str, low: int, high: int, refusals: Refusals) -> int:
-    """Cast a whole number that lies between low and high, or note a problem and return the lower one."""
-    value = values[name]
-    try:
-        if isinstance(value, (bool, float)):
-            raise ValueError
-        number = int(str(value))
-    except ValueError:
-        refusals.add(name, f"{value!r} is not a whole number; give one from {low} to {high}.")
-        return low
-    if not low <= number <= high:
-        refusals.add(name, f"{number} is out of range; give a whole number from {low} to {high}.")
-        return low
-    return number
-
-
-def _ports(values: Mapping[str, Any], refusals: Refusals) -> dict[str, int]:
+def _ports(values: Mapping[str, Any], problems: Problems) -> dict[str, int]:
     """Read who else has a port on this device."""
     found: dict[str, int] = {}
     for who, port in dict(values["other_ports"] or {}).items():
-        found[str(who)] = _whole({f"other_ports.{who}": port}, f"other_ports.{who}", 1, 65535, refusals)
+        found[str(who)] = as_int(port, f"other_ports.{who}", 1, 65535, problems)
     return found
 
 
-def parse_inputs(values: Mapping[str, Any], refusals: Refusals) -> Inputs:
+def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
     """Cast raw values, which are named like the inputs without the role's name; notes every problem."""
     keep_alive = str(values["keep_alive"])
     if not DURATION.fullmatch(keep_alive):
-        refusals.add("keep_alive", f"{keep_alive!r} is no duration; write 5m, 24h, 0 (never) or -1 (for ever).")
+        problems.add("keep_alive", f"{keep_alive!r} is no duration; write 5m, 24h, 0 (never) or -1 (for ever).")
     kv_cache_type = str(values["kv_cache_type"])
-    flash_attention = as_bool(values["flash_attention"])
+    flash_attention = as_bool(values["flash_attention"], "flash_attention", problems)
     if kv_cache_type not in KV_CACHE_TYPES:
-        refusals.add("kv_cache_type", f"{kv_cache_type!r} is not known; choose one of {', '.join(KV_CACHE_TYPES)}.")
+        problems.add("kv_cache_type", f"{kv_cache_type!r} is not known; choose one of {', '.join(KV_CACHE_TYPES)}.")
     elif kv_cache_type != "f16" and not flash_attention:
-        refusals.add(
+        problems.add(
             "kv_cache_type", f"{kv_cache_type} needs jetson_ollama_flash_attention: true; Ollama drops it else."
         )
     environment = {str(name): str(value) for name, value in dict(values["environment"] or {}).items()}
     for name in environment:
         if name in OWN_VARIABLES:
-            refusals.add(f"environment.{name}", "belongs to the role; use the input made for it, or take it out.")
+            problems.add(f"environment.{name}", "belongs to the role; use the input made for it, or take it out.")
         elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            refusals.add(f"environment.{name}", "is no name of a variable; use letters, digits and underscores.")
+            problems.add(f"environment.{name}", "is no name of a variable; use letters, digits and underscores.")
     client = str(values["client"])
     if client not in CLIENTS:
-        refusals.add("client", f"{client!r} is not known; choose one of {', '.join(CLIENTS)}.")
+        problems.add("client", f"{client!r} is not known; choose one of {', '.join(CLIENTS)}.")
     client_sha256 = str(values["client_sha256"] or "").lower()
     if client == "release":
         if not str(values["client_url"] or ""):
-            refusals.add("client_url", "is empty; give the URL of ollama-linux-arm64.tar.zst of a release.")
+            problems.add("client_url", "is empty; give the URL of ollama-linux-arm64.tar.zst of a release.")
         if not re.fullmatch(r"[0-9a-f]{64}", client_sha256):
-            refusals.add("client_sha256", "must be the tarball's sum, 64 hexadecimal digits.")
+            problems.add("client_sha256", "must be the tarball's sum, 64 hexadecimal digits.")
     for name in ("models_dir", "docker_data_root"):
         path = str(values[name] or "")
         if path and (not path.startswith("/") or posixpath.normpath(path) in ("/", "/var", "/etc", "/usr", "/home")):
-            refusals.add(name, f"{path!r} is no directory of its own; give an absolute path such as /mnt/nvme/{name}.")
+            problems.add(name, f"{path!r} is no directory of its own; give an absolute path such as /mnt/nvme/{name}.")
     return Inputs(
         image=str(values["image"] or ""),
         images={str(family): str(image) for family, image in dict(values["images"] or {}).items()},
-        port=_whole(values, "port", 1024, 65535, refusals),
-        other_ports=_ports(values, refusals),
+        port=as_int(values["port"], "port", 1024, 65535, problems),
+        other_ports=_ports(values, problems),
         models=tuple(values["models"] or ()),
         models_dir=str(values["models_dir"]),
         keep_alive=keep_alive,
-        context_length=_whole(values, "context_length", 64, 1 << 24, refusals),
-        num_parallel=_whole(values, "num_parallel", 1, 64, refusals),
-        max_loaded_models=_whole(values, "max_loaded_models", 1, 64, refusals),
-        max_queue=_whole(values, "max_queue", 1, 65536, refusals),
+        context_length=as_int(values["context_length"], "context_length", 64, 1 << 24, problems),
+        num_parallel=as_int(values["num_parallel"], "num_parallel", 1, 64, problems),
+        max_loaded_models=as_int(values["max_loaded_models"], "max_loaded_models", 1, 64, problems),
+        max_queue=as_int(values["max_queue"], "max_queue", 1, 65536, problems),
         kv_cache_type=kv_cache_type,
         flash_attention=flash_attention,
         environment=environment,
-        memory_reserve_mib=_whole(values, "memory_reserve_mib", 0, 1 << 20, refusals),
-        memory_overhead_mib=_whole(values, "memory_overhead_mib", 0, 1 << 20, refusals),
-        require_gpu=as_bool(values["require_gpu"]),
-        require_gpu_force=as_bool(values["require_gpu_force"]),
-        gpu_share=_whole(values, "gpu_share", 1, 100, refusals),
+        memory_reserve_mib=as_int(values["memory_reserve_mib"], "memory_reserve_mib", 0, 1 << 20, problems),
+        memory_overhead_mib=as_int(values["memory_overhead_mib"], "memory_overhead_mib", 0, 1 << 20, problems),
+        require_gpu=as_bool(values["require_gpu"], "require_gpu", problems),
+        require_gpu_force=as_bool(values["require_gpu_force"], "require_gpu_force", problems),
+        gpu_share=as_int(values["gpu_share"], "gpu_share", 1, 100, problems),
         client=client,
         client_url=str(values["client_url"] or ""),
         client_sha256=client_sha256,
@@ -181,14 +156,15 @@ def parse_inputs(values: Mapping[str, Any], refusals: Refusals) -> Inputs:
         registry_ca=str(values["registry_ca"] or ""),
         docker=Wanted(
             data_root=posixpath.normpath(str(values["docker_data_root"])) if values["docker_data_root"] else "",
-            log_max_mib=_whole(values, "docker_log_max_mib", 0, 1 << 20, refusals),
-            log_files=_whole(values, "docker_log_files", 1, 1000, refusals),
-            live_restore=as_bool(values["docker_live_restore"]),
+            log_max_mib=as_int(values["docker_log_max_mib"], "docker_log_max_mib", 0, 1 << 20, problems),
+            log_files=as_int(values["docker_log_files"], "docker_log_files", 1, 1000, problems),
+            live_restore=as_bool(values["docker_live_restore"], "docker_live_restore", problems),
         ),
+        docker_hold=as_bool(values["docker_hold"], "docker_hold", problems),
     )
 
 
-def choose_image(inputs: Inputs, family: str, refusals: Refusals) -> Image | None:
+def choose_image(inputs: Inputs, family: str, problems: Problems) -> Image | None:
     """Return the image to run: the one that was named, or the one for what the matrix says runs here."""
     name = "image"
     text = inputs.image
@@ -198,7 +174,7 @@ def choose_image(inputs: Inputs, family: str, refusals: Refusals) -> Image | Non
     known = jetson_matrix.FAMILIES.get(family)
     if not text:
         fitting = " or ".join(known.images) if known else "ollama/ollama"
-        refusals.add(
+        problems.add(
             name,
             f"there is no image for this device; give {fitting} by its digest, as {fitting.split()[0]}@sha256:<digest> "
             f"(`docker buildx imagetools inspect {fitting.split()[0]}:<version>` shows it).",
@@ -207,7 +183,7 @@ def choose_image(inputs: Inputs, family: str, refusals: Refusals) -> Image | Non
     try:
         return parse_image(text)
     except ValueError as error:
-        refusals.add(name, f"{error}.")
+        problems.add(name, f"{error}.")
         return None
 
 
@@ -294,25 +270,25 @@ def wrapper_problem(client: str, text: str | None) -> str:
     )
 
 
-def check_ports(inputs: Inputs, owner: str, refusals: Refusals) -> None:
+def check_ports(inputs: Inputs, owner: str, problems: Problems) -> None:
     """Refuse a port that somebody else has.
 
     Args:
         inputs: The role's inputs.
         owner: Who listens on the port now and is not our container; '' for nobody.
-        refusals: Where problems go.
+        problems: Where problems go.
     """
     for who, port in inputs.other_ports.items():
         if port == inputs.port:
-            refusals.add("port", f"{port} is the port of {who}, too; give one of the two another port.")
+            problems.add("port", f"{port} is the port of {who}, too; give one of the two another port.")
     if owner:
-        refusals.add("port", f"{inputs.port} is taken on this device by {owner}; stop that, or give another port.")
+        problems.add("port", f"{inputs.port} is taken on this device by {owner}; stop that, or give another port.")
 
 
-def check_gpu(inputs: Inputs, real_jetson: bool, refusals: Refusals) -> None:
+def check_gpu(inputs: Inputs, real_jetson: bool, problems: Problems) -> None:
     """Refuse to go without the proof where there is a GPU to prove."""
     if not inputs.require_gpu and real_jetson and not inputs.require_gpu_force:
-        refusals.add(
+        problems.add(
             "require_gpu",
             "is false, and this is a real Jetson: a model on its CPU is ten times slower. Take it out, or set "
             "jetson_ollama_require_gpu_force: true if that is what you want.",
@@ -328,11 +304,11 @@ class Size:
     held: bool
 
 
-def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, refusals: Refusals) -> None:
+def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, problems: Problems) -> None:
     """Refuse models that do not fit the board's memory, with the numbers."""
     budget = memory_mib - inputs.memory_reserve_mib
     if budget < 512:
-        refusals.add(
+        problems.add(
             "memory_reserve_mib",
             f"{inputs.memory_reserve_mib} MiB of the board's {memory_mib} MiB leave {budget} MiB; lower it.",
         )
@@ -343,7 +319,7 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, refusal
     if total <= budget:
         return
     detail = "; ".join(f"{name} {weights} MiB of weights + {inputs.memory_overhead_mib} MiB" for name, weights in needs)
-    refusals.add(
+    problems.add(
         "models",
         f"what is loaded at a time needs {total} MiB ({detail}), the board has {memory_mib} MiB of which "
         f"{inputs.memory_reserve_mib} MiB are kept for the system: {budget} MiB are left. Take a smaller model or "
@@ -352,27 +328,19 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, refusal
     )
 
 
-def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, refusals: Refusals) -> None:
+def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, problems: Problems) -> None:
     """Refuse models that do not fit the disk, with the numbers."""
     missing = [(size.name, -(-size.weights // MIB)) for size in sizes if not size.held and size.weights]
     total = sum(weights for _, weights in missing)
     reserve = DISK_RESERVE // MIB
     if total + reserve <= free_mib or not missing:
         return
-    refusals.add(
+    problems.add(
         "models_dir",
         f"{inputs.models_dir} has {free_mib} MiB free, and {total} MiB are to come "
         f"({', '.join(f'{name} {weights}' for name, weights in missing)}) beside {reserve} MiB that stay free: "
         "make room, or give a directory on a larger disk.",
     )
-
-
-def parse_models(inputs: Inputs, refusals: Refusals) -> list[ollama_models.Model]:
-    """Read the models; notes every problem under the role's name of the input."""
-    models, problems = ollama_models.parse_models(inputs.models)
-    for problem in problems:
-        refusals.found.append(f"{ROLE}_{problem}")
-    return models
 
 
 def manifest_path(models_dir: str, name: str) -> str:

@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
     LiveFile,
     LiveUnit,
     Unit,
-    as_bool,
     pending_files,
     pending_removals,
     pending_units,
@@ -63,20 +64,24 @@ class Inputs:
     watchdog_seconds: int
     reboot: bool
     reboot_for_upgrades: bool
+    #: Values that are not of their type or out of range.
+    wrong: Sequence[str]
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
+        wrong = Problems(prefix="pi_baseline_")
         return cls(
             swap_mechanism=str(values["swap_mechanism"] or ""),
-            swap_mib=int(values["swap_mib"]),
+            swap_mib=as_int(values["swap_mib"], "swap_mib", 0, 65536, wrong),
             cpu_governor=str(values["cpu_governor"] or ""),
             boot_config=tuple(str(line).strip() for line in values["boot_config"] or ()),
-            cgroup_memory=as_bool(values["cgroup_memory"]),
-            headless=as_bool(values["headless"]),
-            watchdog_seconds=int(values["watchdog_seconds"]),
-            reboot=as_bool(values["reboot"]),
-            reboot_for_upgrades=as_bool(values["reboot_for_upgrades"]),
+            cgroup_memory=as_bool(values["cgroup_memory"], "cgroup_memory", wrong),
+            headless=as_bool(values["headless"], "headless", wrong),
+            watchdog_seconds=as_int(values["watchdog_seconds"], "watchdog_seconds", 0, WATCHDOG_MAXIMUM, wrong),
+            reboot=as_bool(values["reboot"], "reboot", wrong),
+            reboot_for_upgrades=as_bool(values["reboot_for_upgrades"], "reboot_for_upgrades", wrong),
+            wrong=wrong.found,
         )
 
 
@@ -104,12 +109,9 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     Returns:
         What is wrong on any board, and what this one cannot be.
     """
-    found: list[str] = []
+    collected = Problems(list(inputs.wrong), "pi_baseline_")
+    found, refuse = collected.found, collected.add
     unfit: list[str] = []
-
-    def refuse(name: str, fault: str) -> None:
-        found.append(f"pi_baseline_{name}: {fault}")
-
     if str(device["os_version"]) not in SUPPORTED_OS.get(str(device["os_id"]), ()):
         unfit.append(
             f"This host runs {device['os_id'] or 'an unknown system'} {device['os_version']}: supported are "
@@ -130,8 +132,6 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
             f"pi_baseline_swap_mechanism: {inputs.swap_mechanism} needs rpi-swap (Debian 13), and this board has "
             "dphys-swapfile; choose auto, swapfile or none for it."
         )
-    if not 0 <= inputs.swap_mib <= 65536:
-        refuse("swap_mib", f"is {inputs.swap_mib}; give 0 to 65536 MiB.")
     if inputs.cpu_governor and live.governors_known and inputs.cpu_governor not in live.governors_known:
         unfit.append(
             f"pi_baseline_cpu_governor: {inputs.cpu_governor!r} is not known to this kernel; choose one of "
@@ -142,8 +142,6 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     for index, line in enumerate(inputs.boot_config):
         if not re.fullmatch(r"[^\s=#\[\]][^\s=]*=\S[^\n]*|\[[^\]\n]+\]", line):
             refuse(f"boot_config[{index}]", f"{line!r} is no line of config.txt; write name=value.")
-    if not 0 <= inputs.watchdog_seconds <= WATCHDOG_MAXIMUM:
-        refuse("watchdog_seconds", f"is {inputs.watchdog_seconds} s; give 1 to {WATCHDOG_MAXIMUM}, or 0 for off.")
     return found, unfit
 
 

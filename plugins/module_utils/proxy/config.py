@@ -16,9 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey, Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 
 UNIT = "edge-slm-proxy.service"
@@ -105,20 +107,13 @@ class Steps:
     reason: str = ""
 
 
-def _number(value: object, name: str, default: int, problems: Problems) -> int:
-    """Cast a whole number within its range, or note a problem."""
-    low, high = NUMBERS[name]
-    text = str(value).strip()
-    if isinstance(value, bool) or not re.fullmatch(r"-?\d+", text) or not low <= int(text) <= high:
-        problems.add(f"endpoint_proxy_{name}", f"{value!r} will not do; give a whole number from {low} to {high}.")
-        return default
-    return int(text)
-
-
 def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
     """Read the inputs by their names without the role's; notes every problem."""
     defaults = Settings()
-    numbers = {name: _number(raw[name], name, getattr(defaults, name), problems) for name in NUMBERS}
+    numbers = {
+        name: as_int(raw[name], f"endpoint_proxy_{name}", low, high, problems, getattr(defaults, name))
+        for name, (low, high) in NUMBERS.items()
+    }
     listen = str(raw["listen"])
     try:
         ipaddress.ip_address(listen)

@@ -76,7 +76,10 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
         ({"ssh_options": {"Match": "all"}}, "host_baseline_ssh_options: 'Match'"),
         ({"ssh_cidrs": ["10.0.0.1/8"]}, "host_baseline_ssh_cidrs[0]"),
         ({"firewall_rules": [{"ports": [80]}]}, "host_baseline_firewall_rules[0].cidrs"),
-        ({"apt_refresh_seconds": -1}, "host_baseline_apt_refresh_seconds: is -1"),
+        (
+            {"apt_refresh_seconds": -1},
+            "host_baseline_apt_refresh_seconds: must be a whole number from 0 to",
+        ),
         ({"journal_max_mib": 3}, "host_baseline_journal_max_mib: is 3"),
         ({"packages": ["curl; reboot"]}, "host_baseline_packages[0]"),
         ({"timezone": "Berlin!"}, "host_baseline_timezone"),

@@ -14,7 +14,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     LiveFile,
     LiveUnit,
     Unit,
-    as_bool,
     pending_files,
     pending_removals,
     pending_units,
@@ -111,11 +110,6 @@ def test_block_is_replaced_in_place_of_itself_and_removed() -> None:
 )
 def test_kernel_command_line_stays_one_line(before: str, after: str) -> None:
     assert with_kernel_parameters(before, ["cgroup_enable=memory"]) == after
-
-
-@pytest.mark.parametrize(("value", "expected"), [("true", True), ("no", False), (True, True), ("", False), (0, False)])
-def test_booleans_are_cast(value: object, expected: bool) -> None:
-    assert as_bool(value) is expected
 
 
 def test_unit_states_are_parsed() -> None:

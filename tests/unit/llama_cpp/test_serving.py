@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import (
     ApiKey,
@@ -13,7 +14,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving i
     Instance,
     Model,
     Paths,
-    Problems,
 )
 
 KEY = "0123456789abcdef"
@@ -107,9 +107,9 @@ def test_parse_instances_casts_and_defaults() -> None:
         ([{"model": "m", "name": "../x"}], [".name", "is no name"]),
         ([{"model": "m", "prot": 1}], [".prot", "is not known", "port"]),
         ([{"model": "m", "port": 80}], [".port", "1024 to 65535"]),
-        ([{"model": "m", "port": "x"}], [".port", "not a whole number"]),
-        ([{"model": "m", "port": True}], [".port", "not a whole number"]),
-        ([{"model": "m", "context": 1}], [".context", "out of range"]),
+        ([{"model": "m", "port": "x"}], [".port", "must be a whole number from 1024 to 65535"]),
+        ([{"model": "m", "port": True}], [".port", "must be a whole number from 1024 to 65535"]),
+        ([{"model": "m", "context": 1}], [".context", "must be a whole number from 64"]),
         ([{"model": "m", "parallel": 0}], [".parallel", "1 to 64"]),
         ([{"model": "m", "ui": "maybe"}], [".ui", "not a boolean"]),
         ([{"model": "m", "cors_origins": "a, b"}], [".cors_origins", "one origin"]),

@@ -7,13 +7,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     OllamaError,
     Refused,
@@ -51,6 +52,11 @@ SIZES = {str(file["digest"]): int(file["size"]) for file in parse_manifest(MANIF
 PIN, OTHER, GGUF = "1" * 64, "2" * 64, "3" * 64
 PULLED = {"name": "phi3:mini", "digest": f"sha256:{PIN}"}
 FILE = {"name": "smol", "path": "/m/x.gguf", "sha256": GGUF}
+
+
+def read_models(raw: Sequence[object]) -> tuple[list[Model], list[str]]:
+    problems = Problems()
+    return parse_models(raw, problems), problems.found
 
 
 @pytest.mark.parametrize(
@@ -91,12 +97,12 @@ def test_names(name: str, normal: str) -> None:
         ({"aliases": "phi3"}, "models[0].aliases: is not a list"),
         ({"aliases": ["a b"]}, "models[0].aliases[0]: 'a b' is no model name"),
         ({"aliases": ["phi3:mini"]}, "phi3:mini is a name of phi3:mini already"),
-        ({"context": "many"}, "models[0].context: 'many' is not a whole number"),
-        ({"context": 1}, "models[0].context: 1 is too little"),
+        ({"context": "many"}, "models[0].context: must be a whole number from 64 to 16777216; it is 'many'"),
+        ({"context": 1}, "models[0].context: must be a whole number from 64 to 16777216; it is 1."),
     ],
 )
 def test_entries_of_a_registry(changes: dict[str, Any], said: str) -> None:
-    _models, problems = parse_models([{**PULLED, **changes}])
+    _models, problems = read_models([{**PULLED, **changes}])
     assert len(problems) == bool(said), problems
     assert said in "".join(problems)
 
@@ -109,23 +115,23 @@ def test_entries_of_a_registry(changes: dict[str, Any], said: str) -> None:
         ({"sha256": "abc"}, "models[0].sha256: must be the file's sum"),
         ({"registry": "r:5000"}, "a file comes from no registry"),
         ({"parameters": {"temprature": 1}}, "models[0].parameters.temprature: is not known to Ollama"),
-        ({"parameters": {"temperature": "warm"}}, "'warm' is not a number"),
-        ({"parameters": {"top_k": 1.5}}, "1.5 is not a whole number"),
+        ({"parameters": {"temperature": "warm"}}, "temperature: must be a number; it is 'warm'"),
+        ({"parameters": {"top_k": 1.5}}, "it is 1.5"),
         ({"parameters": {"use_mmap": "perhaps"}}, "is not a boolean"),
-        ({"parameters": {"seed": True}}, "is a boolean; give a number"),
+        ({"parameters": {"seed": True}}, "it is True"),
         ({"parameters": [1]}, "models[0].parameters: is not a dictionary"),
         ({"context": 4096, "parameters": {"num_ctx": 2048}}, "differ; give one of them"),
     ],
 )
 def test_entries_of_a_file(changes: dict[str, Any], said: str) -> None:
-    _models, problems = parse_models([{**FILE, **changes}])
+    _models, problems = read_models([{**FILE, **changes}])
     assert len(problems) == bool(said), problems
     assert said in "".join(problems)
 
 
 def test_values_that_became_strings_are_cast() -> None:
     raw = {"temperature": "0.2", "num_gpu": "0", "use_mmap": "False", "stop": "<|end|>"}
-    (model,), problems = parse_models([{**FILE, "parameters": raw, "context": "4096"}])
+    (model,), problems = read_models([{**FILE, "parameters": raw, "context": "4096"}])
     assert problems == []
     assert model.parameters == {
         "temperature": 0.2,
@@ -142,19 +148,19 @@ def test_values_that_became_strings_are_cast() -> None:
 
 
 def test_a_context_changes_no_model_of_a_registry() -> None:
-    (model,), problems = parse_models([{**PULLED, "context": 4096}])
+    (model,), problems = read_models([{**PULLED, "context": 4096}])
     assert (problems, model.parameters) == ([], {})
 
 
 def test_one_name_twice() -> None:
-    _models, problems = parse_models([PULLED, {**FILE, "aliases": ["PHI3:mini"]}])
+    _models, problems = read_models([PULLED, {**FILE, "aliases": ["PHI3:mini"]}])
     assert problems == ["models: PHI3:mini is a name of phi3:mini already; make each name unique."]
 
 
 def test_names_in_registries() -> None:
-    (own,), _ = parse_models([{**PULLED, "registry": "registry:5000"}])
+    (own,), _ = read_models([{**PULLED, "registry": "registry:5000"}])
     assert (own.pull_name, own.repository, own.tag) == ("registry:5000/library/phi3:mini", "library/phi3", "mini")
-    (plain,), _ = parse_models([{**PULLED, "name": "me/phi3"}])
+    (plain,), _ = read_models([{**PULLED, "name": "me/phi3"}])
     assert (plain.pull_name, plain.repository) == ("me/phi3:latest", "me/phi3")
     assert replaced_name("me/phi3") == "edge-slm-replaced/me--phi3:latest"
 
@@ -164,14 +170,14 @@ def held(**digests: str) -> dict[str, Held]:
 
 
 def plan(raw: list[dict[str, Any]], have: dict[str, Held], record: dict[str, Any], others: bool = False) -> list[Any]:
-    models, problems = parse_models(raw)
+    models, problems = read_models(raw)
     assert problems == []
     made = make_plan(models, have, record, others)
     return [[model.name for model in made.bring], list(made.copies), list(made.delete), list(made.unlisted)]
 
 
 def inputs(raw: dict[str, Any]) -> str:
-    return parse_models([raw])[0][0].inputs
+    return read_models([raw])[0][0].inputs
 
 
 @pytest.mark.parametrize(

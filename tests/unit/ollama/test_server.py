@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
-from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server import Inputs, Refusals, Size
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import parse_models
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server import Inputs, Size
 
 DEFAULTS = yaml.safe_load(
     (Path(__file__).resolve().parents[3] / "roles/jetson_ollama/defaults/main.yml").read_text(encoding="utf-8")
@@ -24,16 +26,16 @@ def values(**changes: Any) -> dict[str, Any]:
 
 
 def inputs(**changes: Any) -> Inputs:
-    refusals = Refusals()
-    found = decide.parse_inputs(values(**changes), refusals)
-    assert refusals.found == []
+    problems = Problems(prefix="jetson_ollama_")
+    found = decide.parse_inputs(values(**changes), problems)
+    assert problems.found == []
     return found
 
 
 def problems(**changes: Any) -> str:
-    refusals = Refusals()
-    decide.parse_inputs(values(**changes), refusals)
-    return "\n".join(refusals.found)
+    problems = Problems(prefix="jetson_ollama_")
+    decide.parse_inputs(values(**changes), problems)
+    return "\n".join(problems.found)
 
 
 def test_the_defaults_are_good() -> None:
@@ -43,23 +45,26 @@ def test_the_defaults_are_good() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"port": 80}, "jetson_ollama_port: 80 is out of range; give a whole number from 1024 to 65535"),
-        ({"port": "eleven"}, "'eleven' is not a whole number"),
+        ({"port": 80}, "jetson_ollama_port: must be a whole number from 1024 to 65535; it is 80."),
+        ({"port": "eleven"}, "it is 'eleven'"),
         ({"keep_alive": "soon"}, "jetson_ollama_keep_alive: 'soon' is no duration; write 5m"),
-        ({"context_length": 0}, "jetson_ollama_context_length: 0 is out of range"),
-        ({"num_parallel": 0}, "jetson_ollama_num_parallel: 0"),
-        ({"max_loaded_models": -1}, "jetson_ollama_max_loaded_models: -1"),
-        ({"max_queue": 0}, "jetson_ollama_max_queue: 0"),
+        ({"context_length": 0}, "jetson_ollama_context_length: must be a whole number from 64 to 16777216; it is 0"),
+        ({"num_parallel": 0}, "jetson_ollama_num_parallel: must be a whole number from 1 to 64; it is 0"),
+        ({"max_loaded_models": -1}, "jetson_ollama_max_loaded_models: must be a whole number from 1 to 64; it is -1"),
+        ({"max_queue": 0}, "jetson_ollama_max_queue: must be a whole number from 1 to 65536; it is 0"),
         ({"kv_cache_type": "q5"}, "choose one of f16, q8_0, q4_0"),
         ({"kv_cache_type": "q8_0", "flash_attention": False}, "q8_0 needs jetson_ollama_flash_attention: true"),
         ({"environment": {"OLLAMA_HOST": "10.0.0.1"}}, "jetson_ollama_environment.OLLAMA_HOST: belongs to the role"),
         ({"environment": {"A B": "c"}}, "is no name of a variable"),
-        ({"gpu_share": 101}, "jetson_ollama_gpu_share: 101"),
+        ({"gpu_share": 101}, "jetson_ollama_gpu_share: must be a whole number from 1 to 100; it is 101"),
         ({"client": "pip"}, "choose one of wrapper, release, none"),
         ({"client": "release"}, "jetson_ollama_client_sha256: must be the tarball's sum"),
         ({"models_dir": "models"}, "jetson_ollama_models_dir: 'models' is no directory of its own"),
         ({"docker_data_root": "/var"}, "jetson_ollama_docker_data_root: '/var' is no directory of its own"),
-        ({"other_ports": {"proxy": 0}}, "jetson_ollama_other_ports.proxy: 0 is out of range"),
+        (
+            {"other_ports": {"proxy": 0}},
+            "jetson_ollama_other_ports.proxy: must be a whole number from 1 to",
+        ),
     ],
 )
 def test_refused_inputs(changes: dict[str, Any], says: str) -> None:
@@ -80,7 +85,7 @@ def test_durations(good: str) -> None:
     ],
 )
 def test_which_image_runs(changes: dict[str, Any], family: str, reference: str) -> None:
-    image = decide.choose_image(inputs(**changes), family, Refusals())
+    image = decide.choose_image(inputs(**changes), family, Problems(prefix="jetson_ollama_"))
     assert image
     assert image.reference == reference
 
@@ -94,14 +99,14 @@ def test_which_image_runs(changes: dict[str, Any], family: str, reference: str) 
     ],
 )
 def test_refused_images(changes: dict[str, Any], says: str) -> None:
-    refusals = Refusals()
-    assert decide.choose_image(inputs(**changes), "r36", refusals) is None
-    assert says in refusals.found[0]
+    problems = Problems(prefix="jetson_ollama_")
+    assert decide.choose_image(inputs(**changes), "r36", problems) is None
+    assert says in problems.found[0]
 
 
 def container(family: str = "r36", certificates: str = "a", **changes: Any) -> dict[str, Any]:
     given = inputs(**changes)
-    image = decide.choose_image(given, family, Refusals())
+    image = decide.choose_image(given, family, Problems(prefix="jetson_ollama_"))
     assert image
     return decide.container(given, image, family, 30000, certificates)
 
@@ -194,10 +199,10 @@ def test_whose_the_command_is(client: str, text: str | None, refused: bool) -> N
     ],
 )
 def test_ports(changes: dict[str, Any], owner: str, says: str) -> None:
-    refusals = Refusals()
-    decide.check_ports(inputs(**changes), owner, refusals)
-    assert says in "".join(refusals.found)
-    assert bool(says) == bool(refusals.found)
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_ports(inputs(**changes), owner, problems)
+    assert says in "".join(problems.found)
+    assert bool(says) == bool(problems.found)
 
 
 @pytest.mark.parametrize(
@@ -210,9 +215,9 @@ def test_ports(changes: dict[str, Any], owner: str, says: str) -> None:
     ],
 )
 def test_no_proof_on_a_real_jetson_is_refused(changes: dict[str, Any], real: bool, refused: bool) -> None:
-    refusals = Refusals()
-    decide.check_gpu(inputs(**changes), real, refusals)
-    assert bool(refusals.found) is refused
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_gpu(inputs(**changes), real, problems)
+    assert bool(problems.found) is refused
 
 
 PHI3, LLAMA, QWEN = (
@@ -243,23 +248,23 @@ PHI3, LLAMA, QWEN = (
     ],
 )
 def test_memory(memory: int, changes: dict[str, Any], sizes: list[Size], says: str) -> None:
-    refusals = Refusals()
-    decide.check_memory(inputs(**changes), sizes, memory, refusals)
-    assert says in "".join(refusals.found)
-    assert bool(says) == bool(refusals.found)
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_memory(inputs(**changes), sizes, memory, problems)
+    assert says in "".join(problems.found)
+    assert bool(says) == bool(problems.found)
 
 
 @pytest.mark.parametrize(("free", "fits"), [(6000, True), (5100, False)])
 def test_disk(free: int, fits: bool) -> None:
-    refusals = Refusals()
-    decide.check_disk(inputs(), [PHI3, LLAMA], free, refusals)
-    assert refusals.found == [] if fits else "5120 MiB are to come (llama3:8b 5120)" in refusals.found[0]
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_disk(inputs(), [PHI3, LLAMA], free, problems)
+    assert problems.found == [] if fits else "5120 MiB are to come (llama3:8b 5120)" in problems.found[0]
 
 
 def test_models_are_refused_under_the_inputs_name() -> None:
-    refusals = Refusals()
-    assert decide.parse_models(inputs(models=[{"name": "phi3:mini"}]), refusals) == []
-    assert refusals.found[0].startswith("jetson_ollama_models[0].digest: must be the sha256 of the model's manifest")
+    problems = Problems(prefix="jetson_ollama_")
+    assert parse_models(inputs(models=[{"name": "phi3:mini"}]).models, problems) == []
+    assert problems.found[0].startswith("jetson_ollama_models[0].digest: must be the sha256 of the model's manifest")
 
 
 @pytest.mark.parametrize(

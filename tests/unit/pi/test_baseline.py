@@ -112,7 +112,7 @@ def test_unsupported_systems_are_refused(device: dict[str, Any], part: str) -> N
         ({"cpu_governor": "x; reboot"}, {"governors_known": ()}, "pi_baseline_cpu_governor"),
         ({"boot_config": ["gpu_mem 16"]}, {}, "pi_baseline_boot_config[0]"),
         ({"boot_config": ["gpu_mem=16", "a=1\nb"]}, {}, "pi_baseline_boot_config[1]"),
-        ({"watchdog_seconds": 60}, {}, "pi_baseline_watchdog_seconds: is 60 s; give 1 to 15"),
+        ({"watchdog_seconds": 60}, {}, "pi_baseline_watchdog_seconds: must be a whole number from 0 to 15; it is 60"),
     ],
 )
 def test_bad_inputs_are_refused_by_name(changes: dict[str, Any], live: dict[str, Any], part: str) -> None:

@@ -6,7 +6,8 @@ import hashlib
 from typing import Any
 
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey, Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import Settings, Steps
@@ -40,11 +41,11 @@ def test_defaults_of_the_role_are_those_of_the_settings() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"port": 80}, "endpoint_proxy_port: 80 will not do; give a whole number from 1024 to 65535."),
-        ({"port": True}, "endpoint_proxy_port: True will not do"),
-        ({"port": 1e4}, "endpoint_proxy_port: 10000.0 will not do"),
-        ({"body_max_mib": "many"}, "endpoint_proxy_body_max_mib: 'many' will not do"),
-        ({"key_connections": 0}, "endpoint_proxy_key_connections: 0 will not do"),
+        ({"port": 80}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is 80."),
+        ({"port": True}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is True."),
+        ({"port": 1e4}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is 10000.0."),
+        ({"body_max_mib": "many"}, "endpoint_proxy_body_max_mib: must be a whole number from 1 to 1024; it is 'many'."),
+        ({"key_connections": 0}, "endpoint_proxy_key_connections: must be a whole number from 1 to 16384; it is 0."),
         ({"listen": "localhost"}, "endpoint_proxy_listen: 'localhost' is no IP address"),
         ({"port": 11435}, "the proxy would ask itself"),
         ({"port": 11435, "listen": "::"}, "the proxy would ask itself"),

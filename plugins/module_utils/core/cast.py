@@ -1,0 +1,53 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Booleans and whole numbers of inputs: Ansible checks the types of a role's inputs, but does not convert them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+
+#: Ansible's own words for booleans.
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1", "y", "t"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "n", "f"), False),
+}
+
+
+def as_bool(value: object, variable: str, problems: Problems, default: bool = False) -> bool:
+    """Cast a boolean, or add a problem and return the default."""
+    if isinstance(value, bool):
+        return value
+    # 1 and 1.0 are what 1 is in a template; other numbers are none.
+    text = str(int(value)) if isinstance(value, float) and value in (0, 1) else str(value)
+    found = BOOLEANS.get(text.strip().lower())
+    if found is None:
+        problems.add(variable, f"{value!r} is not a boolean (true or false).")
+        return default
+    return found
+
+
+def as_int(value: object, variable: str, low: int, high: int, problems: Problems, default: int | None = None) -> int:
+    """Cast a whole number from low to high, or add a problem and return the default (the lowest where none is given).
+
+    A boolean is no number, and neither is 1.0: both are slips of whoever wrote them.
+    """
+    text = str(value).strip()
+    if not isinstance(value, bool) and re.fullmatch(r"[+-]?[0-9]+", text) and low <= int(text) <= high:
+        return int(text)
+    problems.add(variable, f"must be a whole number from {low} to {high}; it is {value!r}.")
+    return low if default is None else default
+
+
+def as_float(value: object, variable: str, problems: Problems, default: float = 0.0) -> float:
+    """Cast a finite number, or add a problem and return the default."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = math.nan
+    if math.isfinite(number):
+        return number
+    problems.add(variable, f"must be a number; it is {value!r}.")
+    return default

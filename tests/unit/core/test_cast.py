@@ -1,0 +1,56 @@
+"""Booleans and numbers as inventories write them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        *((word, True) for word in (True, "true", "True", "YES", "on", "1", "y", "t", " yes ", 1, 1.0)),
+        *((word, False) for word in (False, "false", "False", "NO", "off", "0", "n", "f", 0, 0.0)),
+    ],
+)
+def test_booleans(value: object, found: bool) -> None:
+    problems = Problems()
+    assert as_bool(value, "x", problems, default=not found) is found
+    assert problems.found == []
+
+
+@pytest.mark.parametrize("value", ["enabled", "", "2", 2, -1, 0.5, None, [], [True], {}, "yes no"])
+@pytest.mark.parametrize("default", [True, False])
+def test_what_is_no_boolean_is_a_problem(value: object, default: bool) -> None:
+    problems = Problems()
+    assert as_bool(value, "x", problems, default) is default
+    assert problems.found == [f"x: {value!r} is not a boolean (true or false)."]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(1, 1), ("9", 9), (" 5 ", 5), ("+3", 3), ("007", 7), (-2, -2), ("-2", -2)]
+)
+def test_whole_numbers(value: object, number: int) -> None:
+    problems = Problems()
+    assert as_int(value, "x", -2, 9, problems) == number
+    assert problems.found == []
+
+
+@pytest.mark.parametrize(
+    "value", [-3, 10, "10", 1.0, 1.5, "1.0", True, False, None, "", "one", [], "1_0", "0x1", "1 2", "²", "٣"]
+)
+def test_what_is_no_whole_number_in_range_is_a_problem(value: object) -> None:
+    problems = Problems()
+    assert as_int(value, "x", -2, 9, problems) == -2
+    assert as_int(value, "y", -2, 9, problems, 4) == 4
+    assert problems.found == [f"{name}: must be a whole number from -2 to 9; it is {value!r}." for name in ("x", "y")]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(1, 1.0), (0.5, 0.5), ("0.5", 0.5), ("1e-3", 0.001), (True, None), ("inf", None), ("x", None)]
+)
+def test_numbers(value: object, number: float | None) -> None:
+    problems = Problems()
+    assert as_float(value, "x", problems, -1.0) == (-1.0 if number is None else number)
+    assert problems.found == ([] if number is not None else [f"x: must be a number; it is {value!r}."])
