@@ -38,4 +38,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             plan = plan_device(given["services"], given["models"], given["board"], files)
         except FleetError as error:
             raise AnsibleActionFail(str(error)) from error
-        return {**result, "changed": False, **plan.as_dict()}
+        return {**result, "changed": False, "ansible_facts": {"edge_slm_plan": plan.as_dict()}}

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction, Question
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import Question
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
 
 
 class ActionModule(LookingAction):

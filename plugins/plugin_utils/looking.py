@@ -5,30 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import Question
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import controller_side
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs, collect
-
-
-@dataclass(frozen=True)
-class Question:
-    """One plan that is asked for.
-
-    Args:
-        name: What the answer is called.
-        role: The role.
-        variables: Variables that only this question has; they win over the task's.
-        extra: Goes to the plan beside the role's inputs.
-    """
-
-    name: str
-    role: str
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass

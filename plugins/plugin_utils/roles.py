@@ -50,6 +50,13 @@ def read_role(name: str) -> Role:
     return Role(name, specs["argument_specs"]["main"]["options"], variables)
 
 
+@cache
+def read_mapping(name: str) -> dict[str, Any]:
+    """Read how the fleet's variables become inputs of roles; the plays that enter the roles read the same file."""
+    path = COLLECTION / "playbooks/vars" / f"{name}.yml"
+    return dict(DataLoader().load_from_file(str(path), trusted_as_template=True))
+
+
 def misspelt_inputs(role: Role, given: Iterable[str]) -> list[str]:
     """Return one sentence for each variable that starts with the role's name but is not one of its inputs."""
     names = sorted(role.options)

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller side of edge_slm.fleet.look (its documentation is in plugins/modules)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.template import Templar
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BUILDER, Question
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import FleetError, plan_device
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import read_mapping, read_role
+
+#: What cannot be put down to one role is refused under this name.
+INVENTORY = "inventory"
+MAPPINGS = ("devices", "builders")
+
+
+# Ansible imports this in its first process, from which those of all hosts are forked: read here, read once.
+for mapping in MAPPINGS:
+    read_mapping(mapping)
+for role in STANDS_ON:
+    read_role(role)
+
+
+class ActionModule(LookingAction):
+    """Ask the plans of all roles that the inventory gives a host."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return all plans; what they refuse is no failure of this task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _spec, given = self.validate_argument_spec(
+            {
+                "roles": {"type": "list", "elements": "str", "default": []},
+                "deep": {"type": "bool", "default": False},
+                "seconds": {"type": "int", "default": 60},
+                "settled": {"type": "bool", "default": False},
+            }
+        )
+        variables = dict(task_vars or {})
+        asked = set(given["roles"] or STANDS_ON)
+        refusals: list[str] = []
+        facts = dict(variables.get("ansible_facts") or {})
+        wanted = self._questions(variables, facts, asked, refusals)
+        variables["ansible_facts"] = facts
+        answers = self.ask(
+            [self._with_mapping(question) for question in wanted if question.role in asked],
+            variables,
+            {"deep": given["deep"], "seconds": given["seconds"]},
+        )
+        if answers.failure:
+            return {**result, **answers.failure}
+        if refusals:
+            answers.plans[INVENTORY] = Plan(refusals=refusals).as_dict()
+        if given["settled"]:
+            _refuse_unsettled(answers.plans)
+        facts_found = {**answers.facts, "edge_slm_plan": facts.get("edge_slm_plan", {})}
+        return {**result, "changed": False, "plans": answers.plans, "ansible_facts": facts_found}
+
+    def _questions(
+        self, variables: Mapping[str, Any], facts: dict[str, Any], asked: set[str], refusals: list[str]
+    ) -> list[Question]:
+        """Return what the host is asked for; its device plan becomes a fact, problems become refusals."""
+        groups = variables["group_names"]
+        found = questions.baseline_questions(groups)
+        if asked <= set(questions.BASELINE_ROLES):
+            return found
+        builder = questions.builder_questions() if BUILDER in groups else []
+        board = questions.board_of(groups)
+        device: list[Question] = []
+        if board:
+            try:
+                device = self._device_questions(variables, facts, board)
+            except FleetError as error:
+                refusals += str(error).splitlines()
+        return questions.merged(found, builder, device)
+
+    def _device_questions(self, variables: Mapping[str, Any], facts: dict[str, Any], board: str) -> list[Question]:
+        """Return what a device is asked for.
+
+        Raises:
+            FleetError: With what is wrong with the fleet's variables.
+        """
+        scope = {**read_mapping("devices"), **variables}
+        templar = Templar(loader=self._loader, variables=scope)
+
+        def value(name: str, variable: str = "") -> Any:  # noqa: ANN401
+            if name not in scope:
+                raise FleetError(f"{name}: is not set.")
+            try:
+                return templar.template(scope[name])
+            except AnsibleError as error:
+                raise FleetError(f"{variable or name}: cannot be evaluated: {error}") from error
+
+        plan = plan_device(value("edge_slm_services"), value("edge_slm_models"), board, {})
+        facts["edge_slm_plan"] = plan.as_dict()
+        builders = variables["groups"].get(BUILDER, [])
+        release = None
+        if builders:
+            if "edge_slm_artifact_url" not in variables:
+                raise FleetError(
+                    "edge_slm_artifact_url: is not set, but the inventory has a builder; give the address at which "
+                    "devices reach its artifact store, for example http://builder-01:8090."
+                )
+            release = self._release_inputs(variables, builders[0])
+        tls = bool(value("edge_slm_tls", "edge_slm_tls_mode"))
+        return questions.device_questions(plan.engines, plan.wanted, tls, release)
+
+    def _release_inputs(self, variables: Mapping[str, Any], builder: str) -> dict[str, Any]:
+        """Return the builder's inputs that name its release, evaluated with the builder's variables."""
+        theirs = variables["hostvars"].raw_get(builder)
+        scope = {**read_role("llama_cpp").variables, **theirs, "hostvars": variables["hostvars"]}
+        templar = Templar(loader=self._loader, variables=scope)
+        try:
+            return {name: templar.template(scope[name]) for name in questions.RELEASE_INPUTS}
+        except AnsibleError as error:
+            raise FleetError(f"llama_cpp_source: of {builder} cannot be evaluated: {error}") from error
+
+    def _with_mapping(self, question: Question) -> Question:
+        """Return the question with the fleet's mapping under its own variables; -e wins over both."""
+        mapping = read_mapping(question.mapping) if question.mapping else {}
+        variables = {**mapping, **question.variables, **load_extra_vars(self._loader)}
+        return Question(question.name, question.role, "", variables, question.extra)
+
+
+def _refuse_unsettled(plans: Mapping[str, Mapping[str, Any]]) -> None:
+    """Fail where something is refused or pending."""
+    left = [
+        f"{name}: {sentence}"
+        for name, plan in plans.items()
+        for kind in ("refusals", "unfit", "pending")
+        for sentence in plan[kind]
+    ]
+    if left:
+        raise AnsibleActionFail("Still pending after the roles have done their work:\n" + "\n".join(left))

@@ -1,0 +1,77 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller side of edge_slm.fleet.look_verdict (its documentation is in plugins/modules)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, Verdict, judge
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Decide over all hosts at once; no connection is made."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the verdict, or fail for errors in the inventory."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _spec, given = self.validate_argument_spec(
+            {
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "all_or_nothing": {"type": "bool", "default": False},
+                "refuse": {"type": "bool", "default": True},
+                "file": {"type": "path"},
+            }
+        )
+        hostvars = (task_vars or {})["hostvars"]
+        looks = {host: _look(hostvars.raw_get(host)) for host in given["hosts"]}
+        verdict = judge(looks)
+        if given["file"]:
+            path = Path(given["file"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(_report(verdict, looks), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        errors = list(verdict.errors)
+        if given["all_or_nothing"]:
+            errors += [f"{host}: {reason}" for host, reasons in verdict.dropped.items() for reason in reasons]
+        if errors and given["refuse"]:
+            raise AnsibleActionFail("Nothing was changed.\n" + "\n".join(errors))
+        return {
+            **result,
+            "changed": False,
+            "msg": errors + verdict.lines() or [f"{len(looks)} hosts are as the inventory wants them."],
+            "join": verdict.groups(),
+            "dropped": verdict.dropped,
+            "classes": verdict.classes,
+            "differing": sorted({*verdict.pending, *verdict.dropped, *verdict.refused}),
+            # Shown like the output of debug: it is what the operator wants to read.
+            "_ansible_verbose_always": True,
+        }
+
+
+def _look(variables: Mapping[str, Any]) -> Look:
+    """Return a host's look from what its task has registered."""
+    found = variables.get("edge_slm_look") or {}
+    groups = tuple(variables.get("group_names") or ())
+    if found.get("unreachable") or "plans" not in found:
+        lines = str(found.get("msg") or "the host did not answer").strip().splitlines()
+        # The last part is the cause: "... port 22: Connection refused".
+        return Look(groups, failure=f"does not answer: {lines[0]}" if lines else "does not answer")
+    device = found.get("ansible_facts", {}).get("edge_slm_device", {})
+    return Look(groups, found["plans"], str(device.get("cpu_class", "")))
+
+
+def _report(verdict: Verdict, looks: Mapping[str, Look]) -> dict[str, Any]:
+    """Return the verdict for programs: each host with what is refused and pending."""
+    return {
+        "errors": verdict.errors,
+        "hosts": {
+            host: {"pending": verdict.pending.get(host, {}), "dropped": verdict.dropped.get(host, [])} for host in looks
+        },
+    }
