@@ -51,3 +51,17 @@ def as_float(value: object, variable: str, problems: Problems, default: float = 
         return number
     problems.add(variable, f"must be a number; it is {value!r}.")
     return default
+
+
+def as_texts(value: object, variable: str, problems: Problems) -> tuple[str, ...]:
+    """Cast a list of texts (numbers are taken as such), or add a problem and return none; nothing at all is none."""
+    if value is None or value == "":
+        return ()
+    if not isinstance(value, (list, tuple)):
+        problems.add(variable, f"is not a list; write [{value!r}].")
+        return ()
+    for index, item in enumerate(value):
+        if isinstance(item, bool) or not isinstance(item, (str, int, float)):
+            problems.add(f"{variable}[{index}]", f"must be a text; it is {item!r}.")
+            return ()
+    return tuple(str(item) for item in value)

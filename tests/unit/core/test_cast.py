@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 
@@ -54,3 +54,21 @@ def test_numbers(value: object, number: float | None) -> None:
     problems = Problems()
     assert as_float(value, "x", problems, -1.0) == (-1.0 if number is None else number)
     assert problems.found == ([] if number is not None else [f"x: must be a number; it is {value!r}."])
+
+
+@pytest.mark.parametrize(
+    ("value", "texts", "problem"),
+    [
+        (["a", 8080], ("a", "8080"), ""),
+        (None, (), ""),
+        ("", (), ""),
+        ("curl", (), "x: is not a list; write ['curl']."),
+        ({"a": 1}, (), "x: is not a list"),
+        (["a", ["b"]], (), "x[1]: must be a text; it is ['b']."),
+        ([True], (), "x[0]: must be a text; it is True."),
+    ],
+)
+def test_lists_of_texts(value: object, texts: tuple[str, ...], problem: str) -> None:
+    problems = Problems()
+    assert as_texts(value, "x", problems) == texts
+    assert [problem in found for found in problems.found] == ([True] if problem else [])
