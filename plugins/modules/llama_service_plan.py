@@ -133,37 +133,28 @@ summary:
 """
 
 import grp
-import json
 import pwd
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import instance_traces, names_in
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import MANIFEST, ManifestError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object."""
-    parsed = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(parsed, dict):
-        raise ValueError(f"{path} holds no JSON object")
-    return parsed
 
 
 def read_models(directory: str, problems: Problems) -> dict[str, serving.Model]:
     """Return the models whose manifest lies on the device, by name."""
     models: dict[str, serving.Model] = {}
     for name in names_in(directory):
-        manifest = Path(directory, name, "manifest.json")
+        manifest = Path(directory, name, MANIFEST)
         if not manifest.is_file():
             continue
         try:
             models[name] = serving.parse_model(read_json(manifest), f"{directory}/{name}")
-        except (ValueError, KeyError) as error:
+        except ManifestError as error:
             problems.add(str(manifest), f"cannot be used ({error}); run playbooks/receive.yml to write it anew.")
     return models
 
@@ -173,10 +164,7 @@ def read_release(directory: str) -> str:
     current = Path(directory, "current")
     if not (current / "bin" / "llama-server").is_file():
         return ""
-    try:
-        return str(read_json(current / "release.json")["key"])
-    except (OSError, ValueError, KeyError):
-        return current.resolve().name
+    return str(read_json(current / "release.json").get("key") or current.resolve().name)
 
 
 def can_read(path: str, user: str) -> bool:

@@ -43,6 +43,7 @@ endpoints:
   elements: dict
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,11 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import names_in, read_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import Paths, parse_environment
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import (
+    MANIFEST,
+    ManifestError,
+    model_and_projector,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pinned_context
 
 
@@ -79,10 +85,11 @@ def look_at(name: str, config_dir: str, timeout: int) -> dict[str, Any]:
     else:
         health = ask(f"{url}/health", timeout=5, tls=tls)
     row = describe_service(name, environment, unit, health)
-    manifest = read_json(Path(row.pop("model_path")).parent / "manifest.json")
+    manifest = read_json(Path(row.pop("model_path")).parent / MANIFEST)
     row["quantisation"] = manifest.get("quantisation") or ""
-    files = manifest.get("files") or []
-    row["sha256"] = next((f.get("sha256", "") for f in files if f.get("kind") == "model"), "")
+    row["sha256"] = ""
+    with contextlib.suppress(ManifestError):
+        row["sha256"] = model_and_projector(manifest)[0].sha256
     row["release"] = running_release(unit)
     if row["health"] == "ok":
         key = Path(Paths(config_dir).key_file).read_text(encoding="utf-8").split("\n", 1)[0]

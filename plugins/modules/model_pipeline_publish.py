@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.published_model."""
+"""Module edge_slm.fleet.model_pipeline_publish."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ module: model_pipeline_publish
 short_description: Publish a prepared model under its final names
 version_added: 0.1.0
 description:
-  - Names the files by their sums in the model's directory, reads from the GGUF what memory planning needs,
+  - Names the files by their sha256 in the model's directory, reads from the GGUF what memory planning needs,
     and writes C(manifest.json) last. Until then the version before stays valid.
   - Removes versions older than O(keep), what killed runs left, and work files that nothing needs any more.
 author:
@@ -38,7 +38,7 @@ options:
     type: bool
     default: false
   inputs_digest:
-    description: Sum of all inputs; the same one means that there is nothing to do.
+    description: Digest of all inputs; the same one means that there is nothing to do.
     type: str
     required: true
   source:
@@ -101,9 +101,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
+    Digest,
     DurableError,
     directory_lock,
     read_json,
+    remember_verified,
     remove,
     sha256_of,
 )
@@ -138,7 +140,7 @@ def write(params: dict[str, Any]) -> dict[str, Any]:
         files = []
         for kind, source in sources:
             entry = artifact(kind, sha256_of(source), os.path.getsize(source))
-            place(source, os.path.join(directory, entry.path), entry.sha256, move=False)
+            place(source, os.path.join(directory, entry.path), entry.sha256)
             files.append(entry.as_dict())
         manifest = {
             "name": params["name"],
@@ -155,6 +157,9 @@ def write(params: dict[str, Any]) -> dict[str, Any]:
         remove(params["model"], f"{params['model']}.json")
     if params["work_path"]:
         tidy(params["work_path"], params["work_keep"])
+    # A hard link less changes the file's ctime, by which it is known as verified.
+    for file in files:
+        remember_verified(os.path.join(directory, file["path"]), Digest(file["sha256"]))
     return written
 
 

@@ -104,10 +104,9 @@ def files_on_device(models_dir: str, manifests: Mapping[str, Mapping[str, Any]])
     found: dict[str, dict[str, str]] = {}
     for name, manifest in manifests.items():
         try:
-            listed = publishing.artifacts(manifest)
+            model, _projector = publishing.model_and_projector(manifest)
         except publishing.ManifestError:
             continue
-        model = next(file for file in listed if file.kind == "model")
         found[name] = {"path": os.path.join(models_dir, name, model.path), "sha256": model.sha256}
     return found
 

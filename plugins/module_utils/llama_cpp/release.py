@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split")
@@ -164,11 +164,6 @@ def check_ui(ui: str, archive: str, sha256: str) -> list[str]:
     if ui == "prebuilt" and not HEX64.fullmatch(sha256):
         problems.append("llama_cpp_ui_sha256: must be the archive's sha256, 64 lower-case hex digits.")
     return problems
-
-
-def digest(value: object) -> str:
-    """Return the sha256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def plan_release(

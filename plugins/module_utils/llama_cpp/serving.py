@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
 
 #: Every flag that `server_arguments` can emit. The role llama_cpp asks a new build for each of them
 #: before it switches to it; a unit test proves that the tuple is neither short nor long.
@@ -391,22 +392,17 @@ def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
         directory: The directory that it lies in; the files' paths are relative to it.
 
     Raises:
-        ValueError: The manifest does not list exactly one file of the kind `model`.
+        ManifestError: Its list of files is not one that this collection writes.
     """
-    files = [item for item in manifest.get("files") or [] if isinstance(item, Mapping)]
-    models = [item for item in files if item.get("kind") == "model"]
-    projectors = [item for item in files if item.get("kind") == "projector"]
-    if len(models) != 1:
-        raise ValueError(f"{directory}/manifest.json lists {len(models)} files of the kind model, not one")
-    model, projector = models[0], projectors[0] if projectors else {}
+    model, projector = model_and_projector(manifest)
     return Model(
         name=str(manifest.get("name") or directory.rstrip("/").rpartition("/")[2]),
-        path=f"{directory}/{model['path']}",
-        size=_count(model.get("size")),
-        sha256=str(model.get("sha256", "")),
-        projector_path=f"{directory}/{projector['path']}" if projector else "",
-        projector_size=_count(projector.get("size")),
-        projector_sha256=str(projector.get("sha256", "")),
+        path=f"{directory}/{model.path}",
+        size=model.size,
+        sha256=model.sha256,
+        projector_path=f"{directory}/{projector.path}" if projector else "",
+        projector_size=projector.size if projector else 0,
+        projector_sha256=projector.sha256 if projector else "",
         context_length=_count(manifest.get("context_length")),
         kv_bytes_per_token=kv_bytes_per_token(manifest),
     )

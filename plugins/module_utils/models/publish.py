@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Published models: immutable files named by their sums, and one manifest that is written last."""
+"""Published models: immutable files named by their sha256, and one manifest that is written last."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KINDS = ("model", "projector")
 REMEMBERED = ("inputs_digest", "source", "outtype", "quantisation", "converter", "files")
 
 
-class ManifestError(Exception):
+class ManifestError(ValueError):
     """A manifest cannot be used."""
 
 
@@ -58,7 +58,7 @@ class Artifact:
 
 
 def artifact(kind: str, sha256: str, size: int) -> Artifact:
-    """Name a file by its sum."""
+    """Name a file by its sha256."""
     prefix = "mmproj-" if kind == "projector" else ""
     return Artifact(kind, f"{prefix}{sha256[:12]}.gguf", sha256, size)
 
@@ -80,7 +80,7 @@ def artifacts(manifest: Mapping[str, Any]) -> list[Artifact]:
         if kind not in KINDS or not re.fullmatch("[0-9a-f]{64}", sha256) or not isinstance(size, int):
             raise ManifestError(f"its file {entry.get('path')!r} has no proper kind, sha256 and size")
         expected = artifact(kind, sha256, size)
-        # The name decides where a device writes to: nothing but the one that follows from the sum is taken.
+        # The name decides where a device writes to: nothing but the one that follows from the sha256 is taken.
         if entry.get("path") != expected.path:
             raise ManifestError(f"its file {entry.get('path')!r} should be named {expected.path}")
         found.append(expected)
@@ -89,42 +89,69 @@ def artifacts(manifest: Mapping[str, Any]) -> list[Artifact]:
     return found
 
 
-def intact(directory: str, manifest: Mapping[str, Any], remember: bool = True) -> bool:
-    """Tell whether all files of a manifest are in a directory and have the right content."""
+def model_and_projector(manifest: Mapping[str, Any]) -> tuple[Artifact, Artifact | None]:
+    """Return the files of a manifest by what they are for.
+
+    Raises:
+        ManifestError: As `artifacts` does.
+    """
+    files = {file.kind: file for file in artifacts(manifest)}
+    return files["model"], files.get("projector")
+
+
+def damage(directory: str, manifest: Mapping[str, Any], remember: bool = True, deep: bool = False) -> str:
+    """Return what is wrong with the files of a manifest; empty where all are there with the right content.
+
+    Args:
+        directory: Where they are.
+        manifest: What lists them.
+        remember: Note what has been read and found right, so that it need not be read again.
+        deep: Read all files, whatever is noted.
+    """
     try:
         files = artifacts(manifest)
-    except ManifestError:
-        return False
-    return all(is_verified(os.path.join(directory, file.path), Digest(file.sha256), remember) for file in files)
+    except ManifestError as error:
+        return f"its {MANIFEST} cannot be used: {error}"
+    for file in files:
+        path, wanted = os.path.join(directory, file.path), Digest(file.sha256)
+        if not os.path.isfile(path):
+            return f"its file {file.path} is missing"
+        same_size = os.path.getsize(path) == file.size
+        if not same_size or not (wanted.of(path) == wanted if deep else is_verified(path, wanted, remember)):
+            return f"its file {file.path} differs from its manifest"
+    return ""
 
 
-def place(source: str, dest: str, sha256: str, move: bool) -> None:
+def intact(directory: str, manifest: Mapping[str, Any], remember: bool = True) -> bool:
+    """Tell whether all files of a manifest are in a directory and have the right content."""
+    return not damage(directory, manifest, remember)
+
+
+def place(source: str, dest: str, sha256: str) -> None:
     """Bring a finished file to its published name: by hard link, by copy where file systems differ.
 
     Args:
         source: Where it is.
         dest: Its published name.
-        sha256: Its sum, known to be right.
-        move: Whether the source may go.
+        sha256: Of its content, known to be right.
     """
     digest = Digest(sha256)
-    if not is_verified(dest, digest):
-        os.makedirs(os.path.dirname(dest), exist_ok=True)
-        part = f"{dest}.part"
-        remove(part)
-        try:
-            os.link(source, part)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-                raise
-            require_space(dest, os.path.getsize(source), os.path.basename(dest))
-            with open(source, "rb") as given, open(part, "wb") as copy:
-                shutil.copyfileobj(given, copy, BLOCK)
-        os.chmod(part, 0o644)
-        finish(part, dest)
-        remember_verified(dest, digest)
-    if move:
-        remove(source, sidecar(source), f"{source}.json")
+    if is_verified(dest, digest):
+        return
+    os.makedirs(os.path.dirname(dest), exist_ok=True)
+    part = f"{dest}.part"
+    remove(part)
+    try:
+        os.link(source, part)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        require_space(dest, os.path.getsize(source), os.path.basename(dest))
+        with open(source, "rb") as given, open(part, "wb") as copy:
+            shutil.copyfileobj(given, copy, BLOCK)
+    os.chmod(part, 0o644)
+    finish(part, dest)
+    remember_verified(dest, digest)
 
 
 def with_history(manifest: Mapping[str, Any], before: Mapping[str, Any], keep: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving i
     Model,
     Paths,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import ManifestError, artifact
 
 KEY = "0123456789abcdef"
 ANY = "0.0.0.0"  # noqa: S104
@@ -215,14 +216,11 @@ def test_kv_cache(metadata: dict[str, Any], expected: int) -> None:
 
 
 def test_parse_model() -> None:
-    files = [
-        {"kind": "model", "path": "a.gguf", "size": 7, "sha256": "aa"},
-        {"kind": "projector", "path": "p.gguf", "size": 3, "sha256": "pp"},
-    ]
+    files = [artifact("model", "a" * 64, 7).as_dict(), artifact("projector", "b" * 64, 3).as_dict()]
     model = serving.parse_model({"name": "m", "files": files, "context_length": None}, "/models/m")
-    assert (model.path, model.projector_path) == ("/models/m/a.gguf", "/models/m/p.gguf")
+    assert (model.path, model.projector_path) == ("/models/m/aaaaaaaaaaaa.gguf", "/models/m/mmproj-bbbbbbbbbbbb.gguf")
     assert (model.size, model.projector_size, model.context_length) == (7, 3, 0)
-    with pytest.raises(ValueError, match="lists 0 files of the kind model"):
+    with pytest.raises(ManifestError, match="lists no files"):
         serving.parse_model({"files": []}, "/models/m")
 
 
