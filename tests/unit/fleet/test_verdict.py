@@ -1,0 +1,112 @@
+"""What follows from the looks at all hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, judge
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON, with_dependents
+
+PI4, PI5, PC = "armv8-a", "armv8.2-a+dotprod+fp16", "x86-64-v3"
+DEVICE = ("host_baseline", "pi_baseline", "llama_cpp", "model_pipeline", "llama_service")
+
+
+def look(groups: tuple[str, ...] = ("pi",), cpu_class: str = PI5, **changes: dict[str, Any]) -> Look:
+    """Return a look at a host whose plans have nothing to do but for the given ones, `__` standing for a space."""
+    names = ("host_baseline", "artifact_store", "llama_cpp", "model_pipeline") if "builder" in groups else DEVICE
+    plans = {name: Plan().as_dict() for name in names}
+    for name, plan in changes.items():
+        plans[name.replace("__", " ")] = Plan(**plan).as_dict()
+    return Look(groups, plans, cpu_class)
+
+
+def for_class(cpu_class: str, **plan: Any) -> dict[str, Any]:
+    """Return a builder's plan for a further CPU class."""
+    return {f"llama_cpp for {cpu_class}": Plan(**plan).as_dict()}
+
+
+def builder(*plans: dict[str, Any], cpu_class: str = PC) -> Look:
+    """Return a look at a builder."""
+    found = look(("builder",), cpu_class)
+    merged = dict(found.plans)
+    for plan in plans:
+        merged.update(plan)
+    return Look(found.groups, merged, cpu_class)
+
+
+def test_a_converged_fleet_enters_nothing() -> None:
+    verdict = judge({"pi-01": look(), "builder-01": builder()})
+    assert (verdict.errors, verdict.dropped, verdict.enter, verdict.groups(), verdict.lines()) == ([], {}, {}, [], [])
+
+
+@pytest.mark.parametrize(
+    ("pending", "entered"),
+    [
+        ("host_baseline", ["host_baseline"]),
+        ("llama_cpp", ["llama_cpp", "model_pipeline", "llama_service"]),
+        ("model_pipeline", ["model_pipeline", "llama_service"]),
+        ("llama_service", ["llama_service"]),
+    ],
+)
+def test_what_stands_on_a_pending_role_is_entered_too(pending: str, entered: list[str]) -> None:
+    verdict = judge({"pi-01": look(**{pending: {"pending": ["x: differs"]}}), "pi-02": look()})
+    assert verdict.enter == {"pi-01": entered}
+    assert verdict.groups() == [
+        {"host": "pi-01", "groups": ["edge_slm_entered", *(f"needs_{role}" for role in entered)]}
+    ]
+    assert verdict.lines() == [f"pi-01  {pending}  x: differs"]
+
+
+def test_an_error_of_one_host_is_an_error_of_the_run_and_told_once() -> None:
+    wrong = {"refusals": ["edge_slm_services[0].port: 80 is not a port"]}
+    verdict = judge({"pi-01": look(llama_service=wrong), "pi-02": look(llama_service=wrong), "pi-03": look()})
+    assert verdict.errors == ["pi-01, pi-02: edge_slm_services[0].port: 80 is not a port"]
+    assert verdict.refused == {"pi-01", "pi-02"}
+
+
+def test_a_host_that_cannot_drops_out_and_the_others_go_on() -> None:
+    full = {"unfit": ["disk: is full"]}
+    verdict = judge({"pi-01": look(model_pipeline=full), "pi-02": look(llama_cpp={"pending": ["release: is missing"]})})
+    assert verdict.errors == []
+    assert verdict.dropped == {"pi-01": ["disk: is full"]}
+    assert list(verdict.enter) == ["pi-02"]
+    assert {"host": "pi-01", "groups": ["edge_slm_failed"]} in verdict.groups()
+
+
+def test_a_host_that_does_not_answer_drops_out() -> None:
+    verdict = judge({"pi-01": Look(("pi",), failure="does not answer: no route"), "pi-02": look()})
+    assert verdict.dropped == {"pi-01": ["does not answer: no route"]}
+
+
+def test_a_builder_enters_for_the_classes_of_the_fleet_alone() -> None:
+    looks = {
+        "builder-01": builder(
+            for_class(PI4, pending=["release: is missing"]), for_class(PI5, refusals=["no compiler"])
+        ),
+        "pi-01": look(cpu_class=PI4),
+    }
+    verdict = judge(looks)
+    assert verdict.errors == []
+    assert verdict.enter["builder-01"] == ["llama_cpp", "model_pipeline"]
+    assert verdict.classes["builder-01"] == [PI4]
+    assert verdict.groups()[0]["groups"] == ["edge_slm_entered", "builds_llama_cpp", "builds_model_pipeline"]
+
+
+def test_a_class_that_the_builder_cannot_build_is_an_error() -> None:
+    looks = {"builder-01": builder(for_class(PI5, refusals=["no compiler"])), "pi-01": look(cpu_class=PI5)}
+    assert judge(looks).errors == ["builder-01: no compiler"]
+
+
+def test_a_builders_own_class_is_asked_once() -> None:
+    looks = {"builder-01": builder(for_class(PC, pending=["x"])), "pc-01": look(cpu_class=PC)}
+    assert judge(looks).enter == {}
+
+
+def test_roles_stand_on_earlier_ones() -> None:
+    order = list(STANDS_ON)
+    for role, below in STANDS_ON.items():
+        assert all(order.index(other) < order.index(role) for other in below)
+    assert with_dependents(["jetson_ollama"], order) == ["jetson_ollama", "endpoint_proxy"]
+    assert with_dependents(["jetson_ollama"], ["jetson_ollama"]) == ["jetson_ollama"]
