@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import UnixConnection, read, send
 
 SOCKET = "/run/docker.sock"
 
@@ -27,20 +28,6 @@ class EngineError(Exception):
         self.status = status
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("docker", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket in place of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class Engine:
     """The Docker daemon of this machine."""
 
@@ -50,14 +37,12 @@ class Engine:
 
     def _send(
         self, method: str, target: str, body: object, headers: Mapping[str, str], timeout: float
-    ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+    ) -> tuple[UnixConnection, http.client.HTTPResponse]:
         """Send a request and return its connection and answer; raises where the answer is a refusal."""
-        connection = _UnixConnection(self._path, timeout)
-        data = None if body is None else json.dumps(body).encode()
+        connection = UnixConnection(self._path, timeout)
         try:
-            connection.request(method, target, data, {"Content-Type": "application/json", **headers})
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+            answer = send(connection, method, target, body, headers)
+        except OSError as error:
             connection.close()
             raise EngineError(f"Docker does not answer on {self._path}: {error}") from error
         if answer.status >= 400:
@@ -76,8 +61,8 @@ class Engine:
         """
         connection, answer = self._send(method, target, body, {}, timeout or self._timeout)
         try:
-            return answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            return read(answer)
+        except OSError as error:
             raise EngineError(f"Docker's answer broke off: {error}") from error
         finally:
             connection.close()

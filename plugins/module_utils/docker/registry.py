@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names of images, and what a registry tells about one before it is pulled."""
+"""Names of images, and what a registry says about one before it is pulled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import hashlib
 import http.client
 import json
 import re
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import trusting
 
 HUB_HOST = "registry-1.docker.io"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -165,13 +166,8 @@ class Registry:
         self.host = host
         self._credentials = credentials or Credentials()
         self._timeout = timeout
-        context = ssl.create_default_context()
-        # Python 3.13 refuses CAs without a key usage, which Docker takes, and which many small CAs are.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if ca_file:
-            context.load_verify_locations(ca_file)
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler(dict(proxies or {})), urllib.request.HTTPSHandler(context=context)
+            urllib.request.ProxyHandler(dict(proxies or {})), urllib.request.HTTPSHandler(context=trusting(ca_file))
         )
         self._authorization = self._credentials.basic() if self._credentials.user else ""
         self._schemes = ("https", "http") if is_loopback(host) else ("https",)
@@ -238,7 +234,7 @@ class Registry:
         """Return what of an image must come over the wire: compressed sizes in bytes by digest.
 
         Raises:
-            RegistryError: The registry does not tell, or tells something that is not what the digest names.
+            RegistryError: The registry does not say, or says something that is not what the digest names.
         """
         digest = image.digest
         for _depth in range(2):

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import ssl
-import urllib.error
-import urllib.request
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import request
 
 #: A prompt whose continuation (" Paris") every quantisation of even a very small model knows.
 CANARY_PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
@@ -66,28 +68,19 @@ def ask(
         timeout: Seconds without a sign of life.
         tls: Whom to trust (module_utils/tls/certificates.py); the host's own CAs without it.
     """
-    headers = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
+    headers = {"Accept-Encoding": "gzip"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 by construction http(s)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
     try:
-        with opener.open(request, timeout=timeout) as answer:
-            return Reply(answer.status, _text(answer.read()), answer.headers.get("Content-Type", ""))
-    except urllib.error.HTTPError as error:
-        return Reply(error.code, _text(error.read()), error.headers.get("Content-Type", ""))
-    except (OSError, ValueError) as error:
-        return Reply(0, str(error))
-    except Exception as error:  # http.client has exceptions of its own for half answers
-        return Reply(0, f"{type(error).__name__}: {error}")
+        response = request(url, body, headers, timeout, tls)
+        return Reply(response.status, _text(response.body), response.headers.get("Content-Type") or "")
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # also what gzip makes of half a body
+        return Reply(0, str(error) or type(error).__name__)
 
 
 def _text(data: bytes) -> str:
     """Decode a body; a compressed one (the web UI) is told apart by its first bytes."""
     if data[:2] == b"\x1f\x8b":
-        import gzip
-
         data = gzip.decompress(data)
     return data.decode("utf-8", errors="replace")
 

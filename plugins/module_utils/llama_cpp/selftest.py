@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import re
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import request
 
 #: Seconds that the server may take to load the tiny model (an emulated Pi needs most of them).
 START_SECONDS = 120
@@ -56,14 +55,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def request(url: str, body: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> bytes:
-    """Send one request to the server under test and return the answer's body."""
-    data = None if body is None else json.dumps(body).encode()
-    message = urllib.request.Request(  # noqa: S310 - always http to the loopback address
-        url, data=data, headers={"Content-Type": "application/json", **(headers or {})}
-    )
-    with urllib.request.urlopen(message, timeout=REQUEST_SECONDS) as answer:  # noqa: S310
-        return bytes(answer.read())
+def ask(url: str, body: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> bytes:
+    """Send one request to the server under test and return the answer's body; an error is an OSError."""
+    response = request(url, body, headers, REQUEST_SECONDS)
+    if response.status >= 400:
+        raise OSError(f"HTTP {response.status}: {response.body[:200].decode('utf-8', 'replace')}")
+    return response.body
 
 
 def wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
@@ -73,7 +70,7 @@ def wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
         if server.poll() is not None:
             raise SelfTestError(f"llama-server {how_it_ended(server.returncode)} while loading the test model.")
         try:
-            request(f"{url}/health")
+            ask(f"{url}/health")
             return
         except OSError:  # refused while starting, 503 while loading
             time.sleep(0.1)
@@ -88,13 +85,13 @@ def complete_once(binary: str, model: str, expect_ui: bool) -> None:
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             wait_until_healthy(server, url)
-            answer = json.loads(request(f"{url}/completion", {"prompt": "hello", "n_predict": 4}))
+            answer = json.loads(ask(f"{url}/completion", {"prompt": "hello", "n_predict": 4}))
             if answer.get("tokens_predicted") != 4:
                 raise SelfTestError(f"a completion of 4 tokens came back with {answer.get('tokens_predicted')}.")
             if expect_ui:
                 # Without Accept-Encoding: gzip the server answers 415.
-                request(f"{url}/", headers={"Accept-Encoding": "gzip"})
-        except (OSError, ValueError, http.client.HTTPException) as error:
+                ask(f"{url}/", headers={"Accept-Encoding": "gzip"})
+        except (OSError, ValueError) as error:
             # The connection breaks a moment before the dead server can be seen.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(timeout=1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import BLOCK, mib
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import connection_to, request, send, trusting
 
 #: A call that moves no model data is answered within this time, in seconds.
 CALL_SECONDS = 30.0
@@ -93,9 +93,7 @@ class Server:
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         """Return a connection; nothing has been sent yet."""
-        split = urllib.parse.urlsplit(self.url)
-        kind = http.client.HTTPSConnection if split.scheme == "https" else http.client.HTTPConnection
-        return kind(split.hostname or "", split.port, timeout=timeout)
+        return connection_to(self.url, timeout)
 
     def _lost(self, what: str, error: Exception) -> Unanswered:
         """Tell of a connection that was not made or broke."""
@@ -114,16 +112,11 @@ class Server:
         Raises:
             Unanswered: There was no whole answer.
         """
-        connection = self._connect(timeout)
-        data = None if body is None else json.dumps(body).encode()
         try:
-            connection.request(method, path, body=data, headers={"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            response = request(f"{self.url}{path}", body, timeout=timeout, method=method)
+        except OSError as error:
             raise self._lost(path, error) from error
-        finally:
-            connection.close()
+        return response.status, response.body
 
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = CALL_SECONDS
@@ -160,7 +153,7 @@ class Server:
         return self.call("POST", "/api/show", {"model": model})
 
     def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name; what had that name before is replaced."""
+        """Give a model another name; what had that name before is replaced."""
         self.call("POST", "/api/copy", {"source": source, "destination": destination})
 
     def delete(self, model: str) -> None:
@@ -190,10 +183,7 @@ class Server:
         try:
             connection.connect()
             socket = connection.sock
-            connection.request(
-                "POST", path, body=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
+            answer = send(connection, "POST", path, body)
             if answer.status >= 400:
                 raise Refused(path, answer.status, error_text(answer.read()))
             while line := answer.readline():
@@ -253,7 +243,7 @@ class Server:
                         sent += len(block)
                         report(sent, size)
             except (BrokenPipeError, ConnectionResetError) as error:
-                # It has hung up early; its answer may still lie in the socket and say why.
+                # It has reset the connection early; its answer may still be in the socket and say why.
                 broken = f" after {mib(sent)} of {mib(size)} ({error.strerror})"
             answer = connection.getresponse()
             content = answer.read()
@@ -283,15 +273,12 @@ def get_manifest(
     """
     url = f"{'http' if insecure else 'https'}://{registry}/v2/{repository}/manifests/{tag}"
     what = f"the manifest {url}"
-    request = urllib.request.Request(url, headers={"Accept": ", ".join(MANIFEST_TYPES)})  # noqa: S310 (http or https)
+    asked = urllib.request.Request(url, headers={"Accept": ", ".join(MANIFEST_TYPES)})  # noqa: S310 (http or https)
     deadline = time.monotonic() + timeout
     content = b""
     try:
-        context = ssl.create_default_context()
-        if ca_file:
-            context.load_verify_locations(ca_file)
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-        with opener.open(request, timeout=min(timeout, CALL_SECONDS)) as answer:
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusting(ca_file)))
+        with opener.open(asked, timeout=min(timeout, CALL_SECONDS)) as answer:
             while block := answer.read1(65536):
                 content += block
                 if len(content) > MAX_MANIFEST_BYTES:

@@ -142,7 +142,7 @@ def test_refusals(fake: Path, behaviour: str, words: str) -> None:
 
 
 def test_a_page_that_is_wanted_must_be_there(fake: Path) -> None:
-    with pytest.raises(SelfTestError, match=r"on the test model: HTTP Error 404"):
+    with pytest.raises(SelfTestError, match=r"on the test model: HTTP 404"):
         run(fake, "PAGE = 404", expect_ui=True)
 
 
