@@ -62,7 +62,13 @@ class ActionModule(LookingAction):
         if given["settled"]:
             _refuse_unsettled(answers.plans)
         facts_found = {**answers.facts, "edge_slm_plan": facts.get("edge_slm_plan", {})}
-        return {**result, "changed": False, "plans": answers.plans, "ansible_facts": facts_found}
+        return {
+            **result,
+            "changed": False,
+            "plans": answers.plans,
+            "timings": answers.timings,
+            "ansible_facts": facts_found,
+        }
 
     def _questions(
         self, variables: Mapping[str, Any], facts: dict[str, Any], asked: set[str], refusals: list[str]
@@ -99,7 +105,7 @@ class ActionModule(LookingAction):
             except AnsibleError as error:
                 raise FleetError(f"{variable or name}: cannot be evaluated: {error}") from error
 
-        plan = plan_device(value("edge_slm_services"), value("edge_slm_models"), board, {})
+        plan = plan_device(value("edge_slm_services"), value("edge_slm_models"), board)
         facts["edge_slm_plan"] = plan.as_dict()
         builders = variables["groups"].get(BUILDER, [])
         release = None

@@ -46,9 +46,15 @@ plans:
       C(refusals), C(unfit), C(pending), C(waiting) and C(not_applicable).
   returned: success
   type: dict
+timings:
+  description: >-
+    Seconds on the controller (C(inputs), C(module)) and on the host (C(python) until the first plan, and each plan).
+  returned: success
+  type: dict
 """
 
 import signal
+import time
 import traceback
 from types import FrameType
 from typing import Any
@@ -110,10 +116,13 @@ def main() -> None:
     )
     host = Host(module.params["deep"])
     plans = {}
+    timings = {"python": time.process_time()}
     for question in module.params["questions"]:
+        started = time.monotonic()
         inputs = with_secrets(question["inputs"], module.params["secrets"])
         plans[question["name"]] = ask(question["role"], inputs, host, module.params["seconds"]).as_dict()
-    module.exit_json(changed=False, plans=plans, facts=host.facts())
+        timings[question["name"]] = round(time.monotonic() - started, 3)
+    module.exit_json(changed=False, plans=plans, facts=host.facts(), timings=timings)
 
 
 if __name__ == "__main__":

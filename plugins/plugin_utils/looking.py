@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ class Answers:
 
     plans: dict[str, dict[str, Any]]
     facts: dict[str, Any]
+    timings: dict[str, float]
     failure: dict[str, Any] | None = None
 
 
@@ -45,6 +47,7 @@ class LookingAction(ActionBase):  # type: ignore[misc]
         asked: dict[str, Inputs] = {}
         secrets: list[str] = []
         told: list[dict[str, Any]] = []
+        started = time.monotonic()
         for question in questions:
             inputs = self.collected(question.role, {**task_vars, **question.variables}, secrets)
             if inputs.refusals:
@@ -52,14 +55,17 @@ class LookingAction(ActionBase):  # type: ignore[misc]
                 continue
             asked[question.name] = inputs
             told.append({"name": question.name, "role": question.role, "inputs": {**inputs.values, **question.extra}})
+        collected = time.monotonic()
         answer = self._execute_module(
             module_name="edge_slm.fleet.look",
             module_args={"questions": told, "secrets": secrets, **arguments},
             task_vars=task_vars,
         )
         if answer.get("failed") or answer.get("unreachable") or "plans" not in answer:
-            return Answers(plans, {}, answer)
+            return Answers(plans, {}, {}, answer)
+        timings = {"inputs": collected - started, "module": time.monotonic() - collected}
         for name, plan in answer["plans"].items():
             controller_side.after(asked[name], plan)
             plans[name] = plan
-        return Answers(plans, answer["facts"])
+        timings = {name: round(seconds, 3) for name, seconds in timings.items()}
+        return Answers(plans, answer["facts"], {**timings, **answer["timings"]})
