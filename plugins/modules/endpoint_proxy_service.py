@@ -1,14 +1,14 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.proxy_service."""
+"""Module edge_slm.fleet.endpoint_proxy_service."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: endpoint_proxy_service
-short_description: Let the proxy run with what lies on the disk
+short_description: Let the proxy run with its files
 version_added: 0.2.0
 description:
   - Asks the running HAProxy what it has loaded, and reloads or restarts it only where that is not what is wanted,
@@ -23,11 +23,11 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  mark:
-    description: What must be loaded, as M(edge_slm.fleet.endpoint_proxy_plan) returns it. Needed with O(state=present).
+  config_digest:
+    description: Of what must be loaded, as the role's plan returns it. Needed with O(state=present).
     type: str
-  unit_mark:
-    description: Under which unit it must run, as the role's plan returns it. Needed with O(state=present).
+  unit_digest:
+    description: Of the unit under which it must run, as the role's plan returns it. Needed with O(state=present).
     type: str
 attributes:
   check_mode:
@@ -41,8 +41,8 @@ attributes:
 EXAMPLES = r"""
 - name: Run the proxy
   edge_slm.fleet.endpoint_proxy_service:
-    mark: "{{ plan.mark }}"
-    unit_mark: "{{ plan.unit_mark }}"
+    config_digest: "{{ plan.needs.config_digest }}"
+    unit_digest: "{{ plan.needs.unit_digest }}"
 
 - name: Stop it for good
   edge_slm.fleet.endpoint_proxy_service:
@@ -68,7 +68,14 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import r
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
-from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import ask, loaded_mark, read_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import (
+    ask,
+    read_loaded,
+    read_maps,
+    read_unit,
+    user_number,
+    user_of,
+)
 
 PATIENCE_SECONDS = 30
 
@@ -91,20 +98,13 @@ def fail(module: AnsibleModule, problem: str) -> None:
     )
 
 
-def wait_for(module: AnsibleModule, mark: str) -> None:
+def wait_for(module: AnsibleModule, config_digest: str) -> None:
     """Wait until a worker has loaded what is wanted."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while loaded_mark() != mark:
+    while read_loaded() != proxying.Loaded(config_digest):
         if time.monotonic() > deadline:
             fail(module, f"within {PATIENCE_SECONDS} s no worker had loaded the new configuration")
         time.sleep(0.1)
-
-
-def read_maps() -> dict[int, str]:
-    """Return the keys that each worker takes, those on their way out too; empty where one did not answer."""
-    workers = proxying.worker_pids(ask(proxying.MASTER_SOCKET, "show proc"))
-    maps = {pid: ask(proxying.MASTER_SOCKET, f"@!{pid} show map {proxying.KEY_MAP}") for pid in workers}
-    return maps if all(maps.values()) else {}
 
 
 def revoke(module: AnsibleModule) -> int:
@@ -127,10 +127,14 @@ def revoke(module: AnsibleModule) -> int:
             time.sleep(0.1)
 
 
-def ensure_present(module: AnsibleModule, mark: str, unit_mark: str) -> None:
+def ensure_present(module: AnsibleModule, config_digest: str, unit_digest: str) -> None:
     """Enable and start it; reload or restart it where it runs with something else."""
-    steps = proxying.steps_to_run(read_unit(), unit_mark, loaded_mark(), mark)
+    unit = read_unit()
+    own_user = user_of(unit.pid) in (None, user_number())
+    steps = proxying.steps_to_run(unit, unit_digest, read_loaded(), config_digest, own_user)
     if not module.check_mode:
+        if steps.unmask:
+            systemctl(module, "unmask", proxying.UNIT)
         if steps.daemon_reload:
             systemctl(module, "daemon-reload")
         if steps.enable:
@@ -141,7 +145,7 @@ def ensure_present(module: AnsibleModule, mark: str, unit_mark: str) -> None:
             systemctl(module, "restart", proxying.UNIT)
         if steps.reload:
             systemctl(module, "reload", proxying.UNIT)
-        wait_for(module, mark)
+        wait_for(module, config_digest)
     # On every run: an earlier one may have been killed between its reload and this.
     revoked = revoke(module)
     changed = steps.enable or steps.restart or steps.reload or revoked > 0
@@ -167,15 +171,15 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "mark": {"type": "str"},
-            "unit_mark": {"type": "str"},
+            "config_digest": {"type": "str"},
+            "unit_digest": {"type": "str"},
         },
-        required_if=[("state", "present", ("mark", "unit_mark"))],
+        required_if=[("state", "present", ("config_digest", "unit_digest"))],
         supports_check_mode=True,
     )
     given = module.params
     if given["state"] == "present":
-        ensure_present(module, given["mark"], given["unit_mark"])
+        ensure_present(module, given["config_digest"], given["unit_digest"])
     ensure_absent(module)
 
 

@@ -40,8 +40,14 @@ def planner(role: str) -> Planner:
     Ansible finds a module's imports by reading its code, those inside functions too: the module carries every plan to
     the host, and imports only what is asked for.
     """
-    if role == "pi_baseline":
+    if role == "host_baseline":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.host_baseline import plan
+    elif role == "pi_baseline":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.pi_baseline import plan
+    elif role == "model_pipeline":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.model_pipeline import plan
+    elif role == "endpoint_proxy":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_proxy import plan
     else:
         raise ValueError(f"{role} is not a role of edge_slm.fleet")
     return plan

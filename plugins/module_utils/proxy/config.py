@@ -29,6 +29,11 @@ CONFIG_DIR = "/etc/edge-slm/proxy"
 CONFIG = f"{CONFIG_DIR}/haproxy.cfg"
 KEY_MAP = f"{CONFIG_DIR}/keys.map"
 TLS_PEM = f"{CONFIG_DIR}/tls.pem"
+#: What a worker loads.
+LOADED = (KEY_MAP, TLS_PEM, CONFIG)
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+#: Above the directory of this role, shared with others.
+SHARED_DIR = "/etc/edge-slm"
 RUN_DIR = "/run/edge-slm-proxy"
 ADMIN_SOCKET = f"{RUN_DIR}/admin.sock"
 MASTER_SOCKET = f"{RUN_DIR}/master.sock"
@@ -82,12 +87,14 @@ TLS12_CIPHERS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The role's inputs but for keys and certificate, checked."""
+    """The role's inputs but for keys, checked. Paths of the certificate and its key are empty for plain HTTP."""
 
     listen: str = "0.0.0.0"  # noqa: S104 (the proxy is there to be reached)
     port: int = 11434
     backend_port: int = 11435
     cors_origins: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
     max_connections: int = 512
     key_connections: int = 16
     key_requests_per_minute: int = 600
@@ -100,6 +107,7 @@ class Settings:
 class Steps:
     """What has to be done with the unit. `reason` says why."""
 
+    unmask: bool = False
     daemon_reload: bool = False
     enable: bool = False
     restart: bool = False
@@ -107,8 +115,35 @@ class Steps:
     reason: str = ""
 
 
+def networks(raw: object, problems: Problems) -> list[str]:
+    """Read the networks that the proxy may exchange packets with; adds every problem."""
+    variable = "endpoint_proxy_allowed_cidrs"
+    if not isinstance(raw, (list, tuple)) or not raw:
+        problems.add(variable, "is not a list of networks; give at least one, such as 192.168.0.0/16.")
+        return []
+    for network in raw:
+        try:
+            ipaddress.ip_network(str(network))
+        except ValueError:
+            problems.add(variable, f"{network!r} is no network; write it like 192.168.1.0/24 (host bits zero).")
+    return list(map(str, raw))
+
+
+def _certificate(raw: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
+    """Read the paths of certificate and key on the device; adds every problem."""
+    paths = str(raw["tls_certificate"] or ""), str(raw["tls_key"] or "")
+    for name, path in zip(("tls_certificate", "tls_key"), paths):  # noqa: B905 (Python 3.9)
+        if not path and any(paths):
+            problems.add(
+                f"endpoint_proxy_{name}", "is missing; give certificate and key together, or neither for plain HTTP."
+            )
+        elif path and not path.startswith("/"):
+            problems.add(f"endpoint_proxy_{name}", f"{path!r} is no absolute path; give one of the device.")
+    return paths
+
+
 def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
-    """Read the inputs by their names without the role's; notes every problem."""
+    """Read the inputs by their names without the role's; adds every problem."""
     defaults = Settings()
     numbers = {
         name: as_int(raw[name], f"endpoint_proxy_{name}", low, high, problems, getattr(defaults, name))
@@ -132,7 +167,16 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
             "endpoint_proxy_backend_port",
             f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. Give Ollama another one.",
         )
-    return Settings(listen=listen, cors_origins=tuple(map(str, origins)), **numbers)
+    networks(raw["allowed_cidrs"], problems)
+    certificate, key = _certificate(raw, problems)
+    return Settings(
+        listen=listen, cors_origins=tuple(map(str, origins)), tls_certificate=certificate, tls_key=key, **numbers
+    )
+
+
+def url_of(settings: Settings) -> str:
+    """Return where the device itself reaches the proxy."""
+    return serving.base_url(settings.listen, settings.port, tls=bool(settings.tls_certificate))
 
 
 def clashes(one: str, other: str) -> bool:
@@ -166,11 +210,11 @@ def key_map_text(keys: Sequence[ApiKey]) -> str:
 
 
 def outdated(live_map: str, key_map: str) -> list[str]:
-    """Return the sums of keys that a worker still takes for what they no longer are.
+    """Return the digests of keys that a worker still takes for what they no longer are.
 
     Args:
-        live_map: A worker's answer to `show map`: an address, a sum, scope and name in each line.
-        key_map: The map on the disk.
+        live_map: A worker's answer to `show map`: an address, a digest, scope and name in each line.
+        key_map: The map as it should be.
     """
     valid = {tuple(line.split()) for line in key_map.splitlines()}
     rows = [tuple(line.split()[1:]) for line in live_map.splitlines() if len(line.split()) == 3]
@@ -192,7 +236,9 @@ OWN_ERRORS = {
     504: error_body("The model server was silent for too long.", "server_error", "gateway_timeout"),
 }
 NO_KEY = error_body(
-    "A right API key is needed. Send it as: Authorization: Bearer KEY", "invalid_request_error", "invalid_api_key"
+    "A right API key is needed. Send it as: Authorization: Bearer KEY, or as: x-api-key: KEY",
+    "invalid_request_error",
+    "invalid_api_key",
 )
 NOT_ALLOWED = error_body("This key may only ask models.", "invalid_request_error", "insufficient_permissions")
 TOO_FAST = error_body("Too many requests a minute with this key.", "requests", "rate_limit_exceeded")
@@ -248,11 +294,15 @@ def _frontend(settings: Settings, tls: bool) -> list[str]:
         _answer(503, down, f"if {health}"),
         *_cors(settings.cors_origins),
         "# One header, two words: Bearer and a key whose sha256 is known.",
-        'http-request set-var(txn.sum) req.fhdr(authorization),word(2," "),sha2(256),hex'
+        'http-request set-var(txn.digest) req.fhdr(authorization),word(2," "),sha2(256),hex'
         " if { req.fhdr_cnt(authorization) 1 }"
         ' { req.fhdr(authorization),word(1," "),lower -m str bearer }'
         ' !{ req.fhdr(authorization),word(3," ") -m len gt 0 }',
-        f"http-request set-var(txn.key) var(txn.sum),map_str({KEY_MAP}),field(2,/) if {{ var(txn.sum) -m found }}",
+        "# What clients of /v1/messages send. It counts where there is no Authorization, as with llama-server.",
+        "http-request set-var(txn.digest) req.fhdr(x-api-key),sha2(256),hex"
+        " if { req.fhdr_cnt(x-api-key) 1 } !{ req.fhdr_cnt(authorization) gt 0 }",
+        f"http-request set-var(txn.key) var(txn.digest),map_str({KEY_MAP}),field(2,/)"
+        " if { var(txn.digest) -m found }",
         _answer(401, NO_KEY, "unless { var(txn.key) -m found }", "WWW-Authenticate Bearer"),
         "# Exactly these paths, letter by letter: whatever else a path may mean to Ollama is for admin keys.",
         f"http-request set-var(txn.route) str(inference) if {{ method POST }} {{ path {' '.join(INFERENCE_ROUTES)} }}",
@@ -263,6 +313,7 @@ def _frontend(settings: Settings, tls: bool) -> list[str]:
         "# What Ollama gets to see: no key, no origin (it would refuse it), its own address, no other host in the URL.",
         "http-request set-uri %[pathq] if { pathq -m beg / }",
         "http-request del-header Authorization",
+        "http-request del-header X-Api-Key",
         "http-request del-header Origin",
         "http-request del-header Upgrade",
         f"http-request set-header Host {BACKEND_ADDRESS}:{settings.backend_port}",
@@ -300,14 +351,14 @@ def _section(head: str, lines: Iterable[str]) -> str:
     return "\n".join([head, *(f"    {line}" for line in lines)]) + "\n"
 
 
-def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, mark: str) -> str:
+def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest: str) -> str:
     """Return HAProxy's configuration.
 
     Args:
         settings: The inputs.
         keys: Keys; only names and scopes are written.
         tls: Whether `TLS_PEM` is there to be used.
-        mark: What the running process is to be known by; a worker tells it on its socket.
+        config_digest: What the running process is to be known by; a worker tells it on its socket.
     """
     tls_lines = [
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
@@ -318,7 +369,7 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, mark: str) -> 
         _section(
             "global",
             [
-                f"description {mark}",
+                f"description {config_digest}",
                 "log stdout format raw daemon",
                 f"maxconn {settings.max_connections}",
                 # The CPU is the model's; two threads pass on more than any board can answer.
@@ -365,55 +416,83 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, mark: str) -> 
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that is to lie on the device, and what the process that runs with it is known by."""
+class Texts:
+    """The texts of what HAProxy reads, and what a process that has loaded them is known by."""
 
     config: str
     key_map: str
-    mark: str
+    config_digest: str
 
 
-def plan(settings: Settings, keys: Sequence[ApiKey], tls: bool, pem: str) -> Plan:
-    """Decide what is to lie on the device.
+def texts(settings: Settings, keys: Sequence[ApiKey], pem: str) -> Texts:
+    """Return what HAProxy is to read.
 
     Args:
         settings: The inputs.
         keys: The keys.
-        tls: Whether to speak TLS.
-        pem: Certificate and key; only their sum is used.
+        pem: Certificate and key, empty for plain HTTP; only their digest is used.
     """
+    tls = bool(settings.tls_certificate)
     key_map = key_map_text(keys)
     secret = hashlib.sha256(pem.encode()).hexdigest()
-    mark = digest({"config": render(settings, keys, tls, ""), "keys": key_map, "tls": secret})[:32]
-    return Plan(render(settings, keys, tls, mark), key_map, mark)
+    config_digest = digest({"config": render(settings, keys, tls, ""), "keys": key_map, "tls": secret})[:32]
+    return Texts(render(settings, keys, tls, config_digest), key_map, config_digest)
 
 
-def steps_to_run(unit: Unit, unit_mark: str, loaded: str, mark: str) -> Steps:
-    """Decide how the proxy gets to run with what lies on the disk, from the live state alone.
+@dataclass(frozen=True)
+class Loaded:
+    """What the running worker has loaded.
+
+    Attributes:
+        digest: Of configuration, keys and certificate; empty where no worker answers.
+        current: Whether none of its files has been written since it started.
+    """
+
+    digest: str = ""
+    current: bool = True
+
+
+def steps_to_run(unit: Unit, unit_digest: str, loaded: Loaded, config_digest: str, own_user: bool = True) -> Steps:
+    """Decide how the proxy gets to run with its files, from the live state alone.
 
     Args:
         unit: The unit; its environment is that of the running master.
-        unit_mark: What the unit's file sets for a process started under it.
-        loaded: Mark of the configuration that the running worker has; '' where none answers.
-        mark: Mark of the configuration on the disk.
+        unit_digest: What the unit's file sets for a process started under it.
+        loaded: What the running worker has.
+        config_digest: Digest of the configuration on the disk.
+        own_user: Whether the running master belongs to the user that the unit names.
     """
-    stale = unit.stale or unit.load == "not-found"
-    if unit.active not in ("active", "reloading") or not unit.pid:
-        reason = f"was {unit.active or 'not there'}"
-    elif stale or unit.digest != unit_mark:
-        reason = "its unit has changed"
-    elif not loaded:
-        reason = "its worker did not answer"
+    masked = unit.load == "masked"
+    stale = unit.stale or masked or unit.load == "not-found"
+    if masked:
+        reason = "is masked"
+    elif unit.active not in ("active", "reloading") or not unit.pid:
+        reason = f"is {unit.active}" if unit.active and unit.load != "not-found" else "is not there"
+    elif stale or unit.digest != unit_digest:
+        reason = "runs under an older unit file"
+    elif not own_user:
+        reason = f"does not run as {USER}"
+    elif not loaded.digest:
+        reason = "its worker does not answer"
     else:
-        changed = "its configuration, keys or certificate have changed" if loaded != mark else ""
-        return Steps(enable=not unit.enabled, reload=bool(changed), reason=changed)
-    return Steps(daemon_reload=stale, enable=not unit.enabled, restart=True, reason=reason)
+        changed = loaded.digest != config_digest or not loaded.current
+        reason = "runs with an older configuration, keys or certificate" if changed else ""
+        if not (reason or unit.enabled):
+            reason = "is not enabled"
+        return Steps(enable=not unit.enabled, reload=changed, reason=reason)
+    return Steps(unmask=masked, daemon_reload=stale, enable=not unit.enabled, restart=True, reason=reason)
 
 
-def description(show_info: str) -> str:
-    """Return the mark that a worker tells in its answer to `show info`."""
+def loaded_digest(show_info: str) -> str:
+    """Return the digest that a worker tells in its answer to `show info`."""
     found = re.search(r"^description: *(\S+)", show_info, re.M | re.I)
     return found.group(1) if found else ""
+
+
+def uptime(show_info: str) -> int:
+    """Return since how many seconds a worker runs, from its answer to `show info`."""
+    found = re.search(r"^Uptime_sec: *(\d+)", show_info, re.M)
+    return int(found.group(1)) if found else 0
 
 
 def worker_pids(show_proc: str) -> list[int]:

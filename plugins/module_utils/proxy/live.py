@@ -9,23 +9,42 @@ import os
 import pwd
 import re
 import socket
+import subprocess
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, remove, write_draft
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import Listener, read_listeners
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import read_live
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit, describe_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
 
+HAPROXY = "/usr/sbin/haproxy"
 DISTRIBUTION_CONFIG = "/etc/haproxy/haproxy.cfg"
 
 
 def read_unit() -> Unit:
     """Return the live state of the proxy's unit."""
     return read_live(proxying.UNIT)
+
+
+def with_environment(unit: Unit, properties: Mapping[str, str]) -> Unit:
+    """Return a unit with the environment of its running process."""
+    try:
+        return describe_unit(properties, Path(f"/proc/{unit.pid}/environ").read_bytes()) if unit.pid else unit
+    except OSError:  # it ended between the two looks
+        return unit
+
+
+def user_of(pid: int) -> int | None:
+    """Return the number of the user that a process belongs to; None where there is none."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid if pid else None
+    except OSError:
+        return None
 
 
 def ask(path: str, command: str) -> str:
@@ -47,9 +66,32 @@ def ask(path: str, command: str) -> str:
     return answer.decode("utf-8", errors="replace")
 
 
-def loaded_mark() -> str:
-    """Return the mark of what the running worker has loaded; '' where none answers."""
-    return proxying.description(ask(proxying.ADMIN_SOCKET, "show info"))
+def read_loaded() -> proxying.Loaded:
+    """Return what the running worker has loaded.
+
+    A file that was changed by hand and loaded may still have the digest in it: times tell that.
+    """
+    info = ask(proxying.ADMIN_SOCKET, "show info")
+    now = time.time()
+    # A worker's uptime is in whole seconds. A time in the future comes from a clock that was set back.
+    started = now - proxying.uptime(info) + 1
+    times = (os.stat(path).st_mtime for path in proxying.LOADED if os.path.exists(path))
+    return proxying.Loaded(proxying.loaded_digest(info), not any(started < time <= now for time in times))
+
+
+def read_maps() -> dict[int, str]:
+    """Return the keys that each worker takes, those on their way out too; empty where one did not answer."""
+    workers = proxying.worker_pids(ask(proxying.MASTER_SOCKET, "show proc"))
+    maps = {pid: ask(proxying.MASTER_SOCKET, f"@!{pid} show map {proxying.KEY_MAP}") for pid in workers}
+    return maps if all(maps.values()) else {}
+
+
+def user_number() -> int | None:
+    """Return the number of the user that the proxy belongs to; None where there is none yet."""
+    try:
+        return pwd.getpwnam(proxying.USER).pw_uid
+    except KeyError:
+        return None
 
 
 def user_name(uid: int) -> str:
@@ -73,10 +115,15 @@ def owner_of(listener: Listener) -> str:
     return f"a program of the user {user_name(listener.uid)}"
 
 
-def port_owner(settings: proxying.Settings) -> str:
-    """Return who holds the port that the proxy is to listen on; '' where it is free or the proxy's own."""
+def port_owner(settings: proxying.Settings, own: int | None) -> str:
+    """Return who holds the port that the proxy is to listen on; '' where it is free or the proxy's own.
+
+    Args:
+        settings: The inputs.
+        own: Number of the user that the running proxy belongs to; nobody else runs as it.
+    """
     for listener in read_listeners():
-        if user_name(listener.uid) == proxying.USER:  # nobody else runs as it
+        if listener.uid == own or user_name(listener.uid) == proxying.USER:
             continue
         if listener.port == settings.port and proxying.clashes(listener.address, settings.listen):
             return owner_of(listener)
@@ -87,7 +134,7 @@ def read_pem(certificate: str, key: str) -> str:
     """Return certificate and key as HAProxy wants them, in one text.
 
     Raises:
-        ValueError: They are missing, do not belong together or have expired; the text names the input and the mend.
+        ValueError: They are missing, do not belong together or have expired; the text names the input and what to do.
     """
     texts = []
     for name, path in (("certificate", certificate), ("key", key)):
@@ -97,16 +144,30 @@ def read_pem(certificate: str, key: str) -> str:
     problem = pair_problem(certificate, key)
     if problem:
         raise ValueError(
-            f"endpoint_proxy_tls_certificate: {certificate} and {key} will not do: {problem}; give a certificate that "
-            "is valid today and its own key, without a password."
+            f"endpoint_proxy_tls_certificate: {certificate} and {key} cannot be used: {problem}; give a certificate "
+            "that is valid today and its own key, without a password."
         )
     return f"{texts[0]}\n{texts[1]}\n"
 
 
-def distribution_is_idle() -> bool:
-    """Tell whether the distribution's instance would start at boot though nobody has configured it."""
-    if output_of(["systemctl", "is-enabled", "haproxy.service"]).strip() != "enabled":
-        return False
+def is_as_packaged() -> bool:
+    """Tell whether the configuration of the distribution's instance is as the package brought it."""
     recorded = re.search(rf"^ {DISTRIBUTION_CONFIG} ([0-9a-f]{{32}})", read_text(STATUS), re.M)
     found = hashlib.md5(read_text(DISTRIBUTION_CONFIG).encode(), usedforsecurity=False).hexdigest()
     return bool(recorded and recorded.group(1) == found)
+
+
+def refusal(config: str, drafts: Mapping[str, str]) -> str:
+    """Let HAProxy read a configuration while files that it names have other names; returns why it refuses it."""
+    for path, draft in drafts.items():
+        config = config.replace(path, draft)
+    trial = write_draft(f"{proxying.CONFIG}.trial", config, 0o600)
+    try:
+        done = subprocess.run(
+            [HAPROXY, "-c", "-q", "-f", trial], capture_output=True, text=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"HAProxy cannot be asked: {error}"
+    finally:
+        remove(trial)
+    return f"HAProxy refuses the configuration: {(done.stderr or done.stdout).strip()}" if done.returncode else ""

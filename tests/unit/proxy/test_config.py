@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
-from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import Settings, Steps
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import Loaded, Settings, Steps
 
 CHAT = ApiKey("chat", "key-of-the-chat-0001", "infer")
 DEFAULTS = Settings()
@@ -20,6 +22,9 @@ INPUTS: dict[str, Any] = {
     "port": "11434",
     "backend_port": 11435,
     "cors_origins": [],
+    "allowed_cidrs": ["192.168.0.0/16"],
+    "tls_certificate": "",
+    "tls_key": "",
     "max_connections": 512,
     "key_connections": 16,
     "key_requests_per_minute": 600,
@@ -53,6 +58,14 @@ def test_defaults_of_the_role_are_those_of_the_settings() -> None:
         ({"cors_origins": ["chat.lan"]}, "endpoint_proxy_cors_origins: 'chat.lan' is no origin"),
         ({"cors_origins": ["https://chat.lan/"]}, "is no origin"),
         ({"cors_origins": ["https://a 'b"]}, "is no origin"),
+        ({"allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is no network"),
+        ({"allowed_cidrs": ["192.168.1.1/16"]}, "endpoint_proxy_allowed_cidrs: '192.168.1.1/16' is no network"),
+        ({"allowed_cidrs": []}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
+        ({"allowed_cidrs": "192.168.0.0/16"}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
+        ({"allowed_cidrs": None}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
+        ({"tls_certificate": "/c"}, "endpoint_proxy_tls_key: is missing"),
+        ({"tls_key": "/k"}, "endpoint_proxy_tls_certificate: is missing"),
+        ({"tls_certificate": "c", "tls_key": "/k"}, "endpoint_proxy_tls_certificate: 'c' is no absolute path"),
     ],
 )
 def test_settings_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -90,8 +103,8 @@ def test_a_taken_port_is_told_with_its_owner() -> None:
     assert "behind the proxy" not in proxying.port_problem(Settings(), "nginx (process 7)")
 
 
-def test_of_a_key_only_its_sum_is_written() -> None:
-    made = proxying.plan(Settings(), [CHAT, BOSS], False, "")
+def test_of_a_key_only_its_sha256_is_written() -> None:
+    made = proxying.texts(Settings(), [CHAT, BOSS], "")
     total = hashlib.sha256(CHAT.key.encode()).hexdigest().upper()
     assert made.key_map.splitlines()[0] == f"{total} infer/chat"
     for key in (CHAT, BOSS):
@@ -99,7 +112,7 @@ def test_of_a_key_only_its_sum_is_written() -> None:
 
 
 def test_each_key_has_a_backend_and_infer_keys_a_fence() -> None:
-    config = proxying.render(Settings(), [CHAT, BOSS], False, "mark")
+    config = proxying.render(Settings(), [CHAT, BOSS], False, "digest")
     chat, boss = config.split("backend key-chat\n")[1].split("backend key-boss\n")
     assert "status 403" in chat
     assert "prometheus-exporter" not in chat
@@ -109,9 +122,26 @@ def test_each_key_has_a_backend_and_infer_keys_a_fence() -> None:
 
 def test_the_frontend_answers_before_it_lets_through() -> None:
     """The order is the security: refused first, only then is anything of a request passed on."""
-    config = proxying.render(Settings(), [CHAT], False, "mark")
-    places = [config.index(word) for word in ("status 401", "del-header Authorization", "use_backend")]
+    config = proxying.render(Settings(), [CHAT], False, "digest")
+    words = ("status 401", "del-header Authorization", "del-header X-Api-Key", "use_backend")
+    places = [config.index(word) for word in words]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("header", "conditions"),
+    [
+        ("authorization", ["{ req.fhdr_cnt(authorization) 1 }", "-m str bearer"]),
+        # It counts once and only where there is no Authorization: two keys at once open nothing.
+        ("x-api-key", ["{ req.fhdr_cnt(x-api-key) 1 }", "!{ req.fhdr_cnt(authorization) gt 0 }"]),
+    ],
+)
+def test_headers_that_a_key_comes_in(header: str, conditions: list[str]) -> None:
+    lines = proxying.render(Settings(), [CHAT], False, "digest").splitlines()
+    places = [i for i, line in enumerate(lines) if f"set-var(txn.digest) req.fhdr({header})" in line]
+    assert len(places) == 1
+    assert [condition for condition in conditions if condition not in lines[places[0]]] == []
+    assert places[0] < next(i for i, line in enumerate(lines) if "set-var(txn.key)" in line)
 
 
 @pytest.mark.parametrize(
@@ -123,68 +153,98 @@ def test_the_frontend_answers_before_it_lets_through() -> None:
     ],
 )
 def test_where_it_listens(listen: str, tls: bool, line: str) -> None:
-    assert line in proxying.render(Settings(listen=listen), [CHAT], tls, "mark")
+    assert line in proxying.render(Settings(listen=listen), [CHAT], tls, "digest")
 
 
 def test_tls_settings_are_there_only_with_tls() -> None:
-    assert "ssl-min-ver TLSv1.2" in proxying.render(Settings(), [CHAT], True, "mark")
-    assert "ssl" not in proxying.render(Settings(), [CHAT], False, "mark")
+    assert "ssl-min-ver TLSv1.2" in proxying.render(Settings(), [CHAT], True, "digest")
+    assert "ssl" not in proxying.render(Settings(), [CHAT], False, "digest")
 
 
 def test_other_origins_are_nothing_by_default() -> None:
-    assert "Access-Control" not in proxying.render(Settings(), [CHAT], False, "mark")
+    assert "Access-Control" not in proxying.render(Settings(), [CHAT], False, "digest")
     assert "-m str https://a.lan https://b.lan" in proxying.render(
         Settings(cors_origins=("https://a.lan", "https://b.lan")), [CHAT], False, "mark"
     )
 
 
 def test_what_is_said_fits_into_single_quotes() -> None:
-    config = proxying.render(Settings(cors_origins=("*",)), [CHAT, BOSS], True, "mark")
+    config = proxying.render(Settings(cors_origins=("*",)), [CHAT, BOSS], True, "digest")
     assert [line for line in config.splitlines() if line.count("'") % 2] == []
 
 
-def test_the_mark_follows_all_that_is_loaded() -> None:
-    def mark(settings: Settings = DEFAULTS, keys: tuple[ApiKey, ...] = (CHAT,), pem: str = "") -> str:
-        return proxying.plan(settings, keys, bool(pem), pem).mark
+def test_the_digest_follows_all_that_is_loaded() -> None:
+    def digest(settings: Settings = DEFAULTS, keys: tuple[ApiKey, ...] = (CHAT,), pem: str = "") -> str:
+        return proxying.texts(settings, keys, pem).config_digest
 
-    marks = {
-        mark(),
-        mark(Settings(port=11436)),
-        mark(keys=(CHAT, BOSS)),
-        mark(keys=(ApiKey("chat", "another-key-of-chat-1"),)),
-        mark(keys=(ApiKey("chat", CHAT.key, "admin"),)),
-        mark(pem="one"),
-        mark(pem="two"),
+    secure = Settings(tls_certificate="/c", tls_key="/k")
+    digests = {
+        digest(),
+        digest(Settings(port=11436)),
+        digest(keys=(CHAT, BOSS)),
+        digest(keys=(ApiKey("chat", "another-key-of-chat-1"),)),
+        digest(keys=(ApiKey("chat", CHAT.key, "admin"),)),
+        digest(secure, pem="one"),
+        digest(secure, pem="two"),
     }
-    assert len(marks) == 7
-    made = proxying.plan(Settings(), [CHAT], False, "")
-    assert made.mark == mark()
-    assert proxying.description(f"Name: HAProxy\ndescription: {made.mark}\nTasks: 3\n") == made.mark
+    assert len(digests) == 7
+    made = proxying.texts(Settings(), [CHAT], "")
+    assert made.config_digest == digest()
+    assert proxying.loaded_digest(f"Name: HAProxy\ndescription: {made.config_digest}\nTasks: 3\n") == made.config_digest
+
+
+@pytest.mark.parametrize(("info", "seconds"), [("Uptime: 0d 0h01m05s\nUptime_sec: 65\nMemmax_MB: 0\n", 65), ("", 0)])
+def test_since_when_a_worker_runs(info: str, seconds: int) -> None:
+    assert proxying.uptime(info) == seconds
 
 
 UNIT = Unit("loaded", "active", "running", True, False, 7, 0, "success", {"EDGE_SLM_DIGEST": "u"})
 
 
+OLDER = "runs with an older configuration, keys or certificate"
+
+
 @pytest.mark.parametrize(
     ("changes", "loaded", "steps"),
     [
-        ({}, "m", Steps()),
-        ({"enabled": False}, "m", Steps(enable=True)),
-        ({}, "old", Steps(reload=True, reason="its configuration, keys or certificate have changed")),
-        ({}, "", Steps(restart=True, reason="its worker did not answer")),
-        ({"environment": {}}, "m", Steps(restart=True, reason="its unit has changed")),
-        ({"stale": True}, "m", Steps(daemon_reload=True, restart=True, reason="its unit has changed")),
-        ({"active": "failed", "pid": 0}, "", Steps(restart=True, reason="was failed")),
+        ({}, Loaded("c"), Steps()),
+        ({"enabled": False}, Loaded("c"), Steps(enable=True, reason="is not enabled")),
+        ({}, Loaded("old"), Steps(reload=True, reason=OLDER)),
+        ({}, Loaded("c", current=False), Steps(reload=True, reason=OLDER)),
+        ({"enabled": False}, Loaded("old"), Steps(enable=True, reload=True, reason=OLDER)),
+        ({}, Loaded(), Steps(restart=True, reason="its worker does not answer")),
+        ({"environment": {}}, Loaded("c"), Steps(restart=True, reason="runs under an older unit file")),
+        ({"stale": True}, Loaded("c"), Steps(daemon_reload=True, restart=True, reason="runs under an older unit file")),
+        ({"active": "failed", "pid": 0}, Loaded(), Steps(restart=True, reason="is failed")),
+        (
+            {"load": "masked", "active": "inactive", "enabled": False, "pid": 0},
+            Loaded(),
+            Steps(unmask=True, daemon_reload=True, enable=True, restart=True, reason="is masked"),
+        ),
         (
             {"load": "not-found", "active": "inactive", "enabled": False, "pid": 0},
-            "",
-            Steps(daemon_reload=True, enable=True, restart=True, reason="was inactive"),
+            Loaded(),
+            Steps(daemon_reload=True, enable=True, restart=True, reason="is not there"),
         ),
     ],
 )
-def test_steps(changes: dict[str, Any], loaded: str, steps: Steps) -> None:
+def test_steps(changes: dict[str, Any], loaded: Loaded, steps: Steps) -> None:
     unit = Unit(**{**UNIT.__dict__, **changes})
-    assert proxying.steps_to_run(unit, "u", loaded, "m") == steps
+    assert proxying.steps_to_run(unit, "u", loaded, "c") == steps
+
+
+def test_a_process_of_another_user_is_restarted() -> None:
+    steps = proxying.steps_to_run(UNIT, "u", Loaded("c"), "c", own_user=False)
+    assert steps == Steps(restart=True, reason="does not run as edge-slm-proxy")
+
+
+def test_constants_of_the_template_are_those_of_the_plan() -> None:
+    role = Path(__file__).resolve().parents[3] / "roles/endpoint_proxy"
+    assert yaml.safe_load((role / "vars/main.yml").read_text()) == {
+        "__endpoint_proxy_user": proxying.USER,
+        "__endpoint_proxy_config": proxying.CONFIG,
+        "__endpoint_proxy_run_dir": proxying.RUN_DIR,
+    }
 
 
 def test_what_old_workers_must_forget() -> None:

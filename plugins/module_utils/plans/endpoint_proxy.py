@@ -1,0 +1,88 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan of the role endpoint_proxy; its decisions are in proxy/service.py."""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import PROPERTIES, describe_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import live as reading
+from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import service as decide
+
+
+def has_group() -> bool:
+    """Tell whether the proxy's group is there."""
+    try:
+        grp.getgrnam(proxying.USER)
+    except KeyError:
+        return False
+    return True
+
+
+def read_pem(settings: proxying.Settings) -> tuple[str, str]:
+    """Return certificate and key in one text, and why they cannot be used."""
+    if not settings.tls_certificate:
+        return "", ""
+    try:
+        return reading.read_pem(settings.tls_certificate, settings.tls_key), ""
+    except ValueError as error:  # a role that runs before this one may bring or renew it
+        return "", str(error)
+
+
+def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
+    """Return the proxy as it is."""
+    units = {unit["Id"]: unit for unit in show(("Id", *PROPERTIES), (proxying.UNIT, decide.DISTRIBUTION_UNIT))}
+    properties = units.get(proxying.UNIT, {})
+    unit = reading.with_environment(describe_unit(properties, b""), properties)
+    user, runs_as = reading.user_number(), reading.user_of(unit.pid)
+    live = decide.Live(
+        files=read_files(decide.PATHS),
+        unit=unit,
+        linked=os.path.islink(os.path.join(WANTS_DIR, proxying.UNIT)),
+        user=user is not None,
+        group=has_group(),
+        unit_path_taken=os.path.lexists(proxying.UNIT_FILE),
+    )
+    if inputs.state == "absent":
+        return live
+    pem, problem = read_pem(inputs.settings)
+    enabled = units.get(decide.DISTRIBUTION_UNIT, {}).get("UnitFileState") == "enabled"
+    return replace(
+        live,
+        packages=host.packages,
+        loaded=reading.read_loaded() if unit.pid else proxying.Loaded(),
+        own_user=runs_as in (None, user),
+        key_maps=reading.read_maps() if unit.pid else {},
+        idle_distribution=enabled and reading.is_as_packaged(),
+        port_owner=reading.port_owner(inputs.settings, runs_as),
+        pem=pem,
+        pem_problem=problem,
+    )
+
+
+def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
+    """Compare the proxy with the inputs."""
+    problems = Problems()
+    cast = decide.Inputs.of(inputs, problems)
+    live = decide.Live() if problems.found else read_live(cast, host)
+    unfit = [] if cast.state == "absent" else decide.unfit(cast, host.device, live)
+    if problems.found or unfit:
+        return Plan(refusals=problems.found, unfit=unfit)
+    made = decide.plan(cast, live)
+    for files in made.files.values():
+        if files.files:
+            texts = proxying.texts(cast.settings, cast.keys, live.pem)
+            files.check = partial(reading.refusal, texts.config)
+    return made
