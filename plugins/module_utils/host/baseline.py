@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
@@ -21,8 +22,12 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_files,
     pending_removals,
     pending_units,
+    unit_sentences,
     with_assignment,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
+
+STATES = ("present", "absent")
 
 #: Distributions and their supported releases; Ubuntu is what a Jetson runs.
 SUPPORTED_OS = {"debian": ("12", "13"), "raspbian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
@@ -40,15 +45,19 @@ SSH_OPTIONS_WITH_INPUTS = {
 }
 
 SSHD_UNIT = "ssh.service"
-#: Armed while sshd and the firewall change; a killed run leaves it armed, and it must be called off.
-WAY_BACK_UNIT = "edge-slm-way-back.timer"
+#: Files as they were before a change of sshd or the firewall that no login has confirmed yet
+#: (roles/host_baseline/files/access-rollback).
+ROLLBACK_SAVED = "/var/lib/edge-slm/access-rollback/saved"
 SSHD_DROPIN = "/etc/ssh/sshd_config.d/00-edge-slm.conf"
-AVAHI_CONF = "/etc/avahi/avahi-daemon.conf"
+AVAHI_CONF = "/etc/edge-slm/avahi-daemon.conf"
+#: Points avahi to a file of ours: that of its package stays as it is.
+AVAHI_DROPIN = "/etc/systemd/system/avahi-daemon.service.d/50-edge-slm.conf"
 JOURNAL_CONF = "/etc/systemd/journald.conf.d/50-edge-slm.conf"
 TIMESYNC_CONF = "/etc/systemd/timesyncd.conf.d/50-edge-slm.conf"
 UPGRADES_CONF = "/etc/apt/apt.conf.d/52edge-slm-unattended-upgrades"
 CLOUD_CONF = "/etc/cloud/cloud.cfg.d/99-edge-slm.cfg"
 SUDOERS = "/etc/sudoers.d/010_edge-slm-admin"
+HOSTNAME = "/etc/hostname"
 HOSTS = "/etc/hosts"
 LOCALE_CONF = "/etc/default/locale"
 CA_DIRECTORY = "/usr/local/share/ca-certificates"
@@ -57,7 +66,11 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 REFRESHED = "/var/cache/edge-slm/apt-refreshed"
 
 #: Files that belong to this role alone: removed when the input that wants them is turned off.
-OWNED = (SSHD_DROPIN, JOURNAL_CONF, TIMESYNC_CONF, UPGRADES_CONF, SUDOERS)
+OWNED = (JOURNAL_CONF, TIMESYNC_CONF, UPGRADES_CONF, SUDOERS, CLOUD_CONF, AVAHI_CONF, AVAHI_DROPIN)
+#: The same, of those that decide who can reach the host.
+OWNED_ACCESS = (SSHD_DROPIN, firewall.RULES_PATH, firewall.UNIT_PATH)
+#: What the role has set and does not take back.
+STAYS = "packages, upgrades, the host name, /etc/hosts, the time zone, the locale, the admin user and its keys"
 
 HEADER = "# Written by edge_slm.fleet.host_baseline\n"
 
@@ -78,6 +91,14 @@ publish-hinfo=no
 publish-workstation=no
 """
 
+AVAHI_DROPIN_TEXT = f"""\
+{HEADER}[Service]
+ExecStart=
+ExecStart=/usr/sbin/avahi-daemon -s --file={AVAHI_CONF}
+"""
+
+#: A line of authorized_keys or of a .pub file: options may stand before the type.
+PUBLIC_KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+([A-Za-z0-9+/=]{40,})(?:\s|$)")
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----")
 
 
@@ -108,7 +129,10 @@ class Inputs:
     mdns: bool
     firewall: bool
     firewall_rules: Sequence[Any]
-    ca_certificates: tuple[str, ...]
+    #: Files on the controller, each with its certificates; None where it cannot be read there.
+    ca_certificates: tuple[tuple[str, str | None], ...]
+    #: A login by key was tried in this run and failed: password login may then stay on.
+    unproven: bool
     #: Values that are not of their type or out of range.
     wrong: Sequence[str]
 
@@ -117,34 +141,56 @@ class Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
         wrong = Problems(prefix="host_baseline_")
 
-        def strings(name: str) -> tuple[str, ...]:
-            return tuple(str(value) for value in values[name] or ())
+        def flag(name: str) -> bool:
+            return as_bool(values[name], name, wrong)
 
+        def texts(name: str) -> tuple[str, ...]:
+            return as_texts(values[name], name, wrong)
+
+        def text(name: str) -> str:
+            return str(values[name] or "").strip()
+
+        ca_texts = list(values.get("ca_texts") or ())
+        options, rules = values["ssh_options"] or {}, values["firewall_rules"] or []
+        if not isinstance(options, Mapping):
+            wrong.add("ssh_options", "is not a mapping; write {LoginGraceTime: 20}.")
+            options = {}
+        if not isinstance(rules, list):
+            wrong.add("firewall_rules", "is not a list; write [{ports: [8080], cidrs: [192.168.0.0/16]}].")
+            rules = []
         return cls(
-            hostname=str(values["hostname"] or ""),
-            admin_user=str(values["admin_user"] or ""),
-            admin_keys=tuple(key.strip() for key in strings("admin_keys") if key.strip()),
-            admin_sudo=as_bool(values["admin_sudo"], "admin_sudo", wrong),
-            ssh_hardening=as_bool(values["ssh_hardening"], "ssh_hardening", wrong),
-            ssh_password_login=as_bool(values["ssh_password_login"], "ssh_password_login", wrong),
-            ssh_allow_users=strings("ssh_allow_users"),
-            ssh_options={str(k): str(v) for k, v in (values["ssh_options"] or {}).items()},
-            ssh_cidrs=strings("ssh_cidrs"),
+            hostname=text("hostname"),
+            admin_user=text("admin_user"),
+            admin_keys=tuple(key.strip() for key in texts("admin_keys") if key.strip()),
+            admin_sudo=flag("admin_sudo"),
+            ssh_hardening=flag("ssh_hardening"),
+            ssh_password_login=flag("ssh_password_login"),
+            ssh_allow_users=texts("ssh_allow_users"),
+            # YAML makes a boolean of sshd's yes and no.
+            ssh_options={
+                str(name): ("yes" if value else "no") if isinstance(value, bool) else str(value)
+                for name, value in options.items()
+            },
+            ssh_cidrs=texts("ssh_cidrs"),
             apt_refresh_seconds=as_int(values["apt_refresh_seconds"], "apt_refresh_seconds", 0, 1 << 31, wrong),
-            full_upgrade=as_bool(values["full_upgrade"], "full_upgrade", wrong),
-            packages=strings("packages"),
-            time_sync=as_bool(values["time_sync"], "time_sync", wrong),
-            ntp_servers=strings("ntp_servers"),
-            timezone=str(values["timezone"] or ""),
-            locale=str(values["locale"] or ""),
-            unattended_upgrades=as_bool(values["unattended_upgrades"], "unattended_upgrades", wrong),
-            unattended_reboot_time=str(values["unattended_reboot_time"] or ""),
-            unattended_hold=strings("unattended_hold"),
+            full_upgrade=flag("full_upgrade"),
+            packages=texts("packages"),
+            time_sync=flag("time_sync"),
+            ntp_servers=texts("ntp_servers"),
+            timezone=text("timezone"),
+            locale=text("locale"),
+            unattended_upgrades=flag("unattended_upgrades"),
+            unattended_reboot_time=text("unattended_reboot_time"),
+            unattended_hold=texts("unattended_hold"),
             journal_max_mib=as_int(values["journal_max_mib"], "journal_max_mib", 0, 1 << 24, wrong),
-            mdns=as_bool(values["mdns"], "mdns", wrong),
-            firewall=as_bool(values["firewall"], "firewall", wrong),
-            firewall_rules=list(values["firewall_rules"] or ()),
-            ca_certificates=strings("ca_certificates"),
+            mdns=flag("mdns"),
+            firewall=flag("firewall"),
+            firewall_rules=rules,
+            ca_certificates=tuple(
+                (path, ca_texts[index] if index < len(ca_texts) else None)
+                for index, path in enumerate(texts("ca_certificates"))
+            ),
+            unproven=bool(values.get("unproven")),
             wrong=wrong.found,
         )
 
@@ -153,6 +199,7 @@ class Inputs:
 class Live:
     """The host as it is."""
 
+    #: The kernel's, which may differ from that of /etc/hostname.
     hostname: str = ""
     files: Mapping[str, LiveFile] = field(default_factory=dict)
     units: Mapping[str, LiveUnit] = field(default_factory=dict)
@@ -178,6 +225,8 @@ class Live:
     #: The admin user: groups, or None where there is no such user; and the text of its authorized_keys.
     admin_groups: tuple[str, ...] | None = None
     admin_authorized: str = ""
+    #: An earlier change of sshd or the firewall has not been confirmed.
+    rollback_armed: bool = False
 
 
 def same_locale(name: str) -> str:
@@ -191,17 +240,28 @@ def admin_of(inputs: Inputs, live: Live) -> str:
     return inputs.admin_user or live.controller_user
 
 
-def certificates(paths: Sequence[str], contents: Sequence[str]) -> list[ConfigFile]:
-    """Return one file for each certificate in the given PEM files, as update-ca-certificates wants them."""
+def certificates(given: Sequence[tuple[str, str | None]]) -> list[ConfigFile]:
+    """Return one file for each certificate in the given PEM files, as update-ca-certificates wants them.
+
+    Files are named after those on the controller; where two different certificates would get one name, the later one's
+    has a part of its checksum, too.
+    """
     files: dict[str, ConfigFile] = {}
-    for index, path in enumerate(paths):
+    for path, content in given:
         stem = re.sub(r"[^A-Za-z0-9_.-]", "-", path.rsplit("/", 1)[-1].rsplit(".", 1)[0])
-        for number, body in enumerate(PEM.findall(contents[index]), start=1):
-            suffix = "" if number == 1 else f"-{number}"
-            target = f"{CA_DIRECTORY}/edge-slm-{stem}{suffix}.crt"
+        for number, body in enumerate(PEM.findall(content or ""), start=1):
             text = f"-----BEGIN CERTIFICATE-----\n{body.strip()}\n-----END CERTIFICATE-----\n"
-            files[target] = ConfigFile(target, text)
+            target = f"{CA_DIRECTORY}/edge-slm-{stem}{'' if number == 1 else f'-{number}'}"
+            if f"{target}.crt" in files and files[f"{target}.crt"].content != text:
+                target += f"-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+            files[f"{target}.crt"] = ConfigFile(f"{target}.crt", text)
     return list(files.values())
+
+
+def key_blobs(text: str) -> set[str]:
+    """Return the public keys in lines of .pub files or of authorized_keys, whatever their options and comments."""
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {found.group(1) for found in map(PUBLIC_KEY.search, lines) if found}
 
 
 def bundle_lacks(files: Sequence[ConfigFile], bundle: str) -> bool:
@@ -210,18 +270,23 @@ def bundle_lacks(files: Sequence[ConfigFile], bundle: str) -> bool:
     return any("".join(body.split()) not in have for file in files for body in PEM.findall(file.content))
 
 
-def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents: Sequence[str]) -> list[str]:
-    """Return one sentence for each input that cannot be met; each names the variable and the mend."""
+def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[list[str], list[str]]:
+    """Return one sentence for each input that cannot be met, with the variable and what to do.
+
+    Returns:
+        What is wrong on any host, and what this one cannot be.
+    """
     collected = Problems(list(inputs.wrong), "host_baseline_")
     found, refuse = collected.found, collected.add
+    unfit: list[str] = []
     releases = SUPPORTED_OS.get(str(device["os_id"]), ())
     if str(device["os_version"]) not in releases:
-        found.append(
+        unfit.append(
             f"This host runs {device['os_id'] or 'an unknown system'} {device['os_version']}: supported are "
             "Debian and Raspberry Pi OS 12 and 13, Ubuntu 22.04 and 24.04. Install one of them."
         )
     if not device["systemd"]:
-        found.append("This host was not booted by systemd: start it with systemd as its init.")
+        unfit.append("This host was not booted by systemd: start it with systemd as its init.")
     if inputs.hostname and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", inputs.hostname):
         refuse(
             "hostname",
@@ -239,7 +304,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
     for index, key in enumerate(inputs.admin_keys):
         if "PRIVATE KEY" in key:
             refuse(f"admin_keys[{index}]", "is a private key; give the public one (the file ending in .pub).")
-        elif not re.search(r"(^|\s)(ssh-|ecdsa-|sk-)\S+\s+[A-Za-z0-9+/=]{40,}", key):
+        elif not PUBLIC_KEY.search(key):
             refuse(
                 f"admin_keys[{index}]",
                 "is no public key; give the line of a .pub file, as in 'ssh-ed25519 AAAA… me'.",
@@ -258,10 +323,9 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
         found += firewall.rule_problems("host_baseline_firewall_rules", inputs.firewall_rules)
         lacking = firewall.missing_kernel_options(live.kernel_config)
         if lacking:
-            refuse(
-                "firewall",
-                f"this host's kernel was built without {', '.join(lacking)} and takes no nftables rules; set it to "
-                "false and guard this host from outside, or build the kernel with them.",
+            unfit.append(
+                f"host_baseline_firewall: this host's kernel was built without {', '.join(lacking)} and takes no "
+                "nftables rules; set it to false and guard this host from outside, or build the kernel with them."
             )
     if 0 < inputs.journal_max_mib < 16:
         refuse(
@@ -274,9 +338,9 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
     if inputs.timezone and not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", inputs.timezone):
         refuse("timezone", f"{inputs.timezone!r} is no time zone; use a name such as Europe/Berlin.")
     elif inputs.timezone and live.timezone_known is False:
-        refuse(
-            "timezone",
-            f"{inputs.timezone!r} is not known to this host; `timedatectl list-timezones` lists them.",
+        unfit.append(
+            f"host_baseline_timezone: {inputs.timezone!r} is not known to this host; `timedatectl list-timezones` "
+            "lists what is (older names are in the package tzdata-legacy)."
         )
     if (
         inputs.locale
@@ -293,19 +357,23 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents:
         for index, value in enumerate(values):
             if not re.fullmatch(r"[^\s\"';{}]+", value):
                 refuse(f"{name}[{index}]", f"{value!r} holds a blank or a quote.")
-    if len(ca_contents) != len(inputs.ca_certificates):
-        refuse("ca_certificates", "not all of these files can be read on the controller; check the paths.")
-    else:
-        for index, path in enumerate(inputs.ca_certificates):
-            if not PEM.search(ca_contents[index]):
-                refuse("ca_certificates", f"{path} holds no certificate in PEM form.")
-    return found
+    for index, (path, text) in enumerate(inputs.ca_certificates):
+        if text is None:
+            refuse(f"ca_certificates[{index}]", f"{path} cannot be read on the controller; check the path.")
+        elif not PEM.search(text):
+            refuse(f"ca_certificates[{index}]", f"{path} holds no certificate in PEM form; give one that does.")
+    return found, unfit
+
+
+def static_hostname(live: Live) -> str:
+    """Return the name that the host gets at its next boot."""
+    return live.files[HOSTNAME].content.strip() if HOSTNAME in live.files else ""
 
 
 def not_applicable(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dict[str, str]:
     """Return which of the wanted things this host cannot have, with the reason."""
     reasons: dict[str, str] = {}
-    if device["container"] and inputs.hostname and inputs.hostname != live.hostname:
+    if device["container"] and inputs.hostname and inputs.hostname != static_hostname(live):
         reasons["hostname"] = "a container's name is given by its engine"
     if inputs.time_sync:
         other = [name for name in TIME_DAEMONS if name in live.packages]
@@ -443,7 +511,7 @@ def wanted_files(inputs: Inputs, device: Mapping[str, Any], live: Live, skip: Ma
     if inputs.unattended_upgrades:
         files.append(ConfigFile(UPGRADES_CONF, upgrades_conf(inputs)))
     if inputs.mdns:
-        files.append(ConfigFile(AVAHI_CONF, AVAHI_TEXT))
+        files += [ConfigFile(AVAHI_CONF, AVAHI_TEXT), ConfigFile(AVAHI_DROPIN, AVAHI_DROPIN_TEXT)]
     if inputs.admin_user and inputs.admin_sudo:
         text = f"{HEADER}{inputs.admin_user} ALL=(ALL) NOPASSWD: ALL\n"
         files.append(ConfigFile(SUDOERS, text, mode="0440", validate="/usr/sbin/visudo -cf %s"))
@@ -456,130 +524,203 @@ def wanted_units(inputs: Inputs, skip: Mapping[str, str]) -> list[Unit]:
     if inputs.time_sync and "time sync" not in skip:
         units.append(Unit("systemd-timesyncd.service", reads=(TIMESYNC_CONF,)))
     if inputs.mdns:
-        units.append(Unit("avahi-daemon.service", reads=(AVAHI_CONF, "/etc/hostname")))
+        units.append(Unit("avahi-daemon.service", reads=(AVAHI_CONF, AVAHI_DROPIN, HOSTNAME)))
     if inputs.unattended_upgrades:
         units += map(Unit, ("unattended-upgrades.service", "apt-daily.timer", "apt-daily-upgrade.timer"))
     return units
 
 
-def plan(
-    inputs: Inputs, device: Mapping[str, Any], live: Live, ca_contents: Sequence[str], unproven: bool = False
-) -> dict[str, Any]:
-    """Return everything that is still to be done, for inputs without problems.
+def package_sentences(missing: Sequence[str], installed: Mapping[str, str]) -> list[str]:
+    """Return what is pending by packages that missing_packages has found, one sentence each."""
 
-    With `unproven` a login by key was tried in this run and failed: password login may then stay on.
-    The key `pending` names it in words; when it is empty, the host is as wanted.
-    """
+    def why(package: str) -> str:
+        found = installed.get(package.partition("=")[0].split(":")[0])
+        return f"{found} is installed" if found else "is not installed"
+
+    return [f"package {package}: {why(package)}" for package in missing]
+
+
+def upgrade_reason(inputs: Inputs, ago: float | None) -> str:
+    """Return why all packages are to be upgraded, or ''."""
+    if not inputs.full_upgrade or (ago is not None and 0 <= ago <= inputs.apt_refresh_seconds):
+        return ""
+    if ago is None:
+        return "packages: all of them were never upgraded by this role"
+    if ago < 0:
+        return "packages: all of them were last upgraded in the future, by this host's clock"
+    return f"packages: all of them were last upgraded {ago / 3600:.1f} h ago"
+
+
+def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
+    """Return everything that is still to be done, for inputs without problems."""
     skip = not_applicable(inputs, device, live)
-    pending: list[str] = []
+    differs: list[str] = []
 
     packages = missing_packages(wanted_packages(inputs, skip), live.packages)
-    refresh = inputs.full_upgrade and (
-        live.refreshed_ago is None or not 0 <= live.refreshed_ago <= inputs.apt_refresh_seconds
+    upgrade = upgrade_reason(inputs, live.refreshed_ago)
+
+    ca_wanted = certificates(inputs.ca_certificates)
+    ca = FileSet(
+        files=pending_files(ca_wanted, live.files),
+        remove=sorted(set(live.ca_files) - {file.path for file in ca_wanted}),
     )
-    pending += [f"package {name}" for name in packages]
-    if refresh:
-        pending.append("upgrade of all packages")
-    if live.dpkg_interrupted:
-        pending.append("interrupted dpkg")
-
-    ca_wanted = certificates(inputs.ca_certificates, ca_contents)
-    ca_write = pending_files(ca_wanted, live.files)
-    ca_remove = sorted(set(live.ca_files) - {file.path for file in ca_wanted})
     bundle = live.files.get(CA_BUNDLE)
-    ca_refresh = bool(ca_write or ca_remove) or bundle_lacks(ca_wanted, bundle.content if bundle else "")
-    if ca_refresh:
-        pending.append("CA certificates")
+    unbundled = bool(ca) or bundle_lacks(ca_wanted, bundle.content if bundle else "")
+    if unbundled and not ca:
+        differs.append(f"file {CA_BUNDLE}: lacks a CA certificate")
 
-    hostname = bool(inputs.hostname) and not device["container"] and live.hostname != inputs.hostname
+    static = static_hostname(live)
+    hostname = bool(inputs.hostname) and "hostname" not in skip and {static, live.hostname} != {inputs.hostname}
     if hostname:
-        pending.append("hostname")
+        differs.append(f"hostname: is {live.hostname} now and {static or 'none'} at boot, not {inputs.hostname}")
     timezone = bool(inputs.timezone) and live.timezone != inputs.timezone
     if timezone:
-        pending.append("timezone")
+        differs.append(f"time zone: is {live.timezone or 'unknown'}, not {inputs.timezone}")
     locale = (
         bool(inputs.locale) and inputs.locale not in BUILT_IN_LOCALES and same_locale(inputs.locale) not in live.locales
     )
     if locale:
-        pending.append("locale")
+        differs.append(f"locale {inputs.locale}: is not generated")
 
     admin = admin_of(inputs, live)
     user = bool(inputs.admin_user) and "sudo" not in (live.admin_groups or ())
-    authorized = live.admin_authorized.split()
-    keys = any(" ".join(key.split()[:2]) not in " ".join(authorized) for key in inputs.admin_keys)
-    pending += [text for due, text in ((user, "admin user"), (keys, "admin keys")) if due]
+    if user:
+        why = "is missing" if live.admin_groups is None else "is not a member of the group sudo"
+        differs.append(f"user {admin}: {why}")
+    lacking = key_blobs("\n".join(inputs.admin_keys)) - key_blobs(live.admin_authorized)
+    if lacking:
+        differs.append(f"user {admin}: {len(lacking)} of its public keys may not log in")
 
     files = wanted_files(inputs, device, live, skip)
-    write = pending_files(files, live.files)
-    remove = pending_removals(set(OWNED) - {SSHD_DROPIN}, files, live.files)
-    units = pending_units(wanted_units(inputs, skip), live.units, live.files, [*(file.path for file in write), *remove])
-    pending += [f"file {file.path}" for file in write] + [f"file {path} (remove)" for path in remove]
-    pending += [f"unit {unit['name']} ({unit['state']})" for unit in units]
-
-    ssh = plan_ssh(inputs, live, unproven)
-    wall = plan_firewall(inputs, live)
-    armed = live.units.get(WAY_BACK_UNIT, ABSENT_UNIT).active
-    pending += ["sshd"] * bool(ssh["due"]) + ["firewall"] * bool(wall["due"]) + ["way back"] * armed
-    return {
-        "pending": pending,
-        "not_applicable": [f"{name}: not applicable: {why}" for name, why in skip.items()],
-        "packages": packages,
-        "refresh": refresh,
-        "dpkg_interrupted": live.dpkg_interrupted,
-        "ca": {"files": [file.as_dict() for file in ca_write], "remove": ca_remove, "refresh": ca_refresh},
-        "hostname": hostname,
-        "timezone": timezone,
-        "locale": locale,
-        "admin": {"name": admin, "user": user, "add_keys": keys},
-        "files": [file.as_dict() for file in write],
-        "remove": remove,
-        "units": units,
-        "ssh": ssh,
-        "firewall": wall,
-        "way_back_armed": armed,
-    }
-
-
-def plan_ssh(inputs: Inputs, live: Live, unproven: bool = False) -> dict[str, Any]:
-    """Return what is to be done to sshd: whether a proof is needed, and the drop-in with it and without."""
-    with_key, without_key = (
-        ConfigFile(SSHD_DROPIN, sshd_dropin(inputs, live.controller_user, proven), validate="/usr/sbin/sshd -t -f %s")
-        for proven in (True, False)
+    write = FileSet(files=pending_files(files, live.files), remove=pending_removals(OWNED, files, live.files))
+    changing = [*(file.path for file in write.files), *write.remove]
+    units = pending_units(wanted_units(inputs, skip), live.units, live.files, changing)
+    access = plan_access(inputs, live)
+    return Plan(
+        pending=[
+            *package_sentences(packages, live.packages),
+            *([upgrade] if upgrade else []),
+            *(["dpkg: was interrupted, and packages are half installed"] if live.dpkg_interrupted else []),
+            *ca.sentences(),
+            *differs,
+            *write.sentences(),
+            *unit_sentences(units),
+            *access.pending,
+        ],
+        not_applicable=[f"{name}: not applicable: {why}" for name, why in skip.items()],
+        needs={
+            "packages": packages,
+            "upgrade": bool(upgrade),
+            "dpkg_interrupted": live.dpkg_interrupted,
+            "ca_bundle": unbundled,
+            "hostname": hostname,
+            "timezone": timezone,
+            "locale": locale,
+            "admin": {"name": admin, "user": user, "add_keys": bool(lacking)},
+            "units": units,
+            "access": access.needs,
+        },
+        files={"certificates": ca, "configure": write, **access.files},
     )
-    wanted = [without_key if unproven else with_key] if inputs.ssh_hardening else []
-    write = pending_files(wanted, live.files)
-    remove = pending_removals([SSHD_DROPIN], wanted, live.files)
-    running = live.units.get(SSHD_UNIT, ABSENT_UNIT).active
-    stale = running and bool(pending_units([Unit(SSHD_UNIT, (SSHD_DROPIN,), "reloaded")], live.units, live.files, []))
-    return {
-        "due": bool(write or remove) or stale,
-        "needs_proof": bool(write) and not password_login_is_off(live) and with_key != without_key,
-        "with_key": [with_key.as_dict()] if write else [],
-        "without_key": [without_key.as_dict()] if write else [],
-        "remove": remove,
-        "running": running,
-        "stale": stale,
+
+
+def plan_absent(live: Live) -> Plan:
+    """Return what is left on the host of what the role has written, and what stays."""
+    stays = [f"what stays: {STAYS}"]
+    owned = [*OWNED, REFRESHED]
+    if SUDOERS in live.files and live.controller_user in live.files[SUDOERS].content.split():
+        owned.remove(SUDOERS)
+        stays.append(f"{SUDOERS}: stays: without it Ansible, logged in as {live.controller_user}, could not be root")
+    ca = FileSet(remove=sorted(live.ca_files))
+    write = FileSet(remove=pending_removals(owned, [], live.files))
+    readers = {
+        "systemd-journald.service": (JOURNAL_CONF,),
+        "systemd-timesyncd.service": (TIMESYNC_CONF,),
+        "avahi-daemon.service": (AVAHI_CONF, AVAHI_DROPIN),
     }
+    units = [
+        {"name": name, "state": "restarted", "why": "its configuration changes"}
+        for name, reads in readers.items()
+        if set(reads) & set(write.remove) and live.units.get(name, ABSENT_UNIT).active
+    ]
+    access = plan_access(None, live)
+    return Plan(
+        pending=[*ca.sentences(), *write.sentences(), *access.pending],
+        not_applicable=stays,
+        needs={"ca_bundle": bool(ca), "units": units, "access": access.needs},
+        files={"certificates": ca, "configure": write, **access.files},
+    )
 
 
-def plan_firewall(inputs: Inputs, live: Live) -> dict[str, Any]:
-    """Return what is to be done to the firewall."""
-    if not inputs.firewall:
-        stop = pending_units([Unit(firewall.UNIT, wanted=False)], live.units, {}, [])
-        return {"due": bool(stop), "files": [], "units": stop}
+def plan_access(inputs: Inputs | None, live: Live) -> Plan:
+    """Return what is to be done to sshd and the firewall; without inputs nothing of this role shall be there."""
+    rules, units, stop = plan_firewall(inputs, live)
+
+    def file_set(proven: bool) -> FileSet:
+        wanted = [*sshd_files(inputs, live, proven), *rules]
+        return FileSet(
+            files=pending_files(wanted, live.files), remove=pending_removals(OWNED_ACCESS, wanted, live.files)
+        )
+
+    proven, unproven = file_set(True), file_set(False)
+    write = unproven if inputs is not None and inputs.unproven else proven
+    ssh_changes = SSHD_DROPIN in [*(file.path for file in write.files), *write.remove]
+    running = live.units.get(SSHD_UNIT, ABSENT_UNIT)
+    stale = running.active and SSHD_DROPIN in live.files and live.files[SSHD_DROPIN].modified > running.since
+    left_over = not rules and not stop and bool(live.firewall_table)
+
+    pending = [*write.sentences(), *unit_sentences([*stop, *units])]
+    if stale and not ssh_changes:
+        pending.append(f"unit {SSHD_UNIT}: runs since before {SSHD_DROPIN} changed")
+    if left_over:
+        pending.append(f"firewall: the kernel has a table inet {firewall.TABLE}, which is no longer wanted")
+    if live.rollback_armed:
+        pending.append("access: an earlier change of sshd or the firewall was not confirmed by a fresh login")
+    return Plan(
+        pending=pending,
+        needs={
+            "due": bool(pending),
+            # What is to be done even where no login by key can be proven.
+            "due_unproven": bool(unproven or units or stop) or stale or left_over or live.rollback_armed,
+            "proof": ssh_changes
+            and not password_login_is_off(live)
+            and sshd_files(inputs, live, True) != sshd_files(inputs, live, False),
+            "reload_ssh": running.active and (ssh_changes or stale),
+            "stop": stop,
+            "left_over": left_over,
+            "units": units,
+        },
+        files={"access": write},
+    )
+
+
+def sshd_files(inputs: Inputs | None, live: Live, proven: bool) -> list[ConfigFile]:
+    """Return the wanted files of sshd, for a login by key that is proven or not."""
+    if inputs is None or not inputs.ssh_hardening:
+        return []
+    text = sshd_dropin(inputs, live.controller_user, proven)
+    return [ConfigFile(SSHD_DROPIN, text, validate="/usr/sbin/sshd -t -f %s")]
+
+
+def plan_firewall(
+    inputs: Inputs | None, live: Live
+) -> tuple[list[ConfigFile], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the wanted files of the firewall, what is to be done to its unit once they are there, and what before."""
+    if inputs is None or not inputs.firewall:
+        return [], [], pending_units([Unit(firewall.UNIT, wanted=False)], live.units, {}, [])
     ports = live.ssh_ports or (22,)
     rules = firewall.render(inputs.firewall_rules, ports, inputs.ssh_cidrs, live.controller, inputs.mdns)
     files = [
         ConfigFile(firewall.UNIT_PATH, firewall.UNIT_TEXT),
         ConfigFile(firewall.RULES_PATH, rules, "0644", "/usr/sbin/nft -c -f %s"),
     ]
-    write = pending_files(files, live.files)
     units = pending_units(
         [Unit(firewall.UNIT, (firewall.RULES_PATH, firewall.UNIT_PATH), "reloaded")],
         live.units,
         live.files,
-        [file.path for file in write],
+        [file.path for file in pending_files(files, live.files)],
     )
     if not units and not firewall.loaded(rules, live.firewall_table):
-        units = [{"name": firewall.UNIT, "state": "reloaded", "enabled": True}]
-    return {"due": bool(write or units), "files": [file.as_dict() for file in write], "units": units}
+        why = f"the kernel has other rules in the table inet {firewall.TABLE}, or none"
+        units = [{"name": firewall.UNIT, "state": "reloaded", "enabled": True, "why": why}]
+    return files, units, []
