@@ -49,7 +49,7 @@ def output_of(argv: Sequence[str], timeout: float = 60) -> str:
 def run_watched(
     argv: Sequence[str],
     look: Callable[[str], None],
-    told: str = "",
+    stdin_text: str = "",
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
@@ -59,38 +59,38 @@ def run_watched(
 
     Args:
         argv: The program and its arguments.
-        look: Called about twice a second with what the program has said since, '' for nothing.
-        told: What it reads from its standard input, a few lines at most.
+        look: Called about twice a second with what the program has printed since, '' for nothing.
+        stdin_text: What it reads from its standard input, a few lines at most.
         cwd: As `subprocess.Popen` has it; so are the rest.
         env: Its environment, None for this one.
         pass_fds: Descriptors that it inherits.
         preexec_fn: Called in its process before it starts.
 
     Returns:
-        Its exit code and all that it said, on stdout and stderr together.
+        Its exit code and all that it printed, on stdout and stderr together.
 
     Raises:
         OSError: It cannot be started.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    said: list[str] = []
-    question, asking = os.pipe()
-    os.write(asking, told.encode())
-    os.close(asking)
-    output, answering = os.pipe()
+    printed: list[str] = []
+    stdin_end, writer = os.pipe()
+    os.write(writer, stdin_text.encode())
+    os.close(writer)
+    output, stdout_end = os.pipe()
     try:
         program = subprocess.Popen(
             list(argv),
-            stdin=question,
-            stdout=answering,
+            stdin=stdin_end,
+            stdout=stdout_end,
             stderr=subprocess.STDOUT,
             cwd=cwd,
             env=env,
             pass_fds=pass_fds,
             preexec_fn=preexec_fn,
         )
-        os.close(answering)
-        answering = -1
+        os.close(stdout_end)
+        stdout_end = -1
         unseen, seen = "", time.monotonic()
         while True:
             if select.select([output], [], [], INTERVAL)[0]:
@@ -98,7 +98,7 @@ def run_watched(
                 if not block:
                     break
                 text = decoder.decode(block)
-                said.append(text)
+                printed.append(text)
                 unseen += text
             if not 0 <= time.monotonic() - seen < INTERVAL:
                 look(unseen)
@@ -106,20 +106,20 @@ def run_watched(
         look(unseen)
         program.wait()
     finally:
-        for descriptor in (question, output, answering):
+        for descriptor in (stdin_end, output, stdout_end):
             if descriptor >= 0:
                 os.close(descriptor)
-    return subprocess.CompletedProcess(list(argv), program.returncode, "".join(said))
+    return subprocess.CompletedProcess(list(argv), program.returncode, "".join(printed))
 
 
-def last_count(pattern: re.Pattern[str], said: str) -> tuple[int, int]:
-    """Return the last count that a program has told, as (done, total); (0, 0) where it has told none.
+def last_count(pattern: re.Pattern[str], printed: str) -> tuple[int, int]:
+    """Return the last count that a program has printed, as (done, total); (0, 0) where there is none.
 
     Args:
         pattern: Has a group `done`, and perhaps `total`; without one the count goes up to 100.
-        said: What the program has said.
+        printed: What the program has printed.
     """
-    found = list(pattern.finditer(said.replace("\r", "\n")))
+    found = list(pattern.finditer(printed.replace("\r", "\n")))
     if not found:
         return 0, 0
     groups = found[-1].groupdict()

@@ -262,7 +262,7 @@ def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[
         finished = run_watched(
             arguments,
             lambda said: progress.update(_part_size(job), announced_size(said)),
-            told="\n".join(lines) + "\n",
+            stdin_text="\n".join(lines) + "\n",
             pass_fds=(lock,),
         )
     remove(f"{job.part}.aria2")

@@ -170,7 +170,7 @@ def test_announced_size(said: str, expected: int) -> None:
 def test_a_watched_program_is_heard_whole_and_in_pieces() -> None:
     heard: list[str] = []
     script = "read x; echo $x; sleep 0.8; printf '\\303'; sleep 0.1; printf '\\244'; echo no >&2; exit 3"
-    done = watched.run_watched(["/bin/sh", "-c", script], heard.append, told="yes\n")
+    done = watched.run_watched(["/bin/sh", "-c", script], heard.append, stdin_text="yes\n")
     assert (done.returncode, done.stdout) == (3, "yes\näno\n")
     assert "".join(heard) == done.stdout
     assert heard[0] == "yes\n"
