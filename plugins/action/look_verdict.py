@@ -60,9 +60,8 @@ def _look(variables: Mapping[str, Any]) -> Look:
     found = variables.get("edge_slm_look") or {}
     groups = tuple(variables.get("group_names") or ())
     if found.get("unreachable") or "plans" not in found:
-        lines = str(found.get("msg") or "the host did not answer").strip().splitlines()
-        # The last part is the cause: "... port 22: Connection refused".
-        return Look(groups, failure=f"does not answer: {lines[0]}" if lines else "does not answer")
+        lines = str(found.get("msg") or "").strip().splitlines() or ["there was no answer"]
+        return Look(groups, failure=f"does not answer: {lines[0].removeprefix('Task failed: ')}")
     device = found.get("ansible_facts", {}).get("edge_slm_device", {})
     return Look(groups, found["plans"], str(device.get("cpu_class", "")))
 

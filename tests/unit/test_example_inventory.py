@@ -17,7 +17,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue imp
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import plan_device
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import parse_instances, parse_keys
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import parse_models
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.role_inputs import misspelt_inputs
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import misspelt_inputs, read_role
 
 TOP = Path(__file__).resolve().parents[2]
 WORD = re.compile(r"\bedge_slm_\w+")
@@ -49,8 +49,8 @@ def inputs() -> dict[str, set[str]]:
     }
 
 
-def documented_words() -> set[str]:
-    """Return the fleet's words that the operators' inventory reference explains in a table's first column."""
+def documented_variables() -> set[str]:
+    """Return the fleet's variables that the operators' inventory reference explains in a table's first column."""
     reference = (TOP / "docs" / "operators" / "inventory.md").read_text(encoding="utf-8")
     return set(re.findall(r"^\| `(edge_slm_\w+)` \|", reference, flags=re.MULTILINE))
 
@@ -65,24 +65,24 @@ def test_it_has_the_three_groups(fleet: dict[str, dict[str, Any]]) -> None:
 
 
 def test_no_role_would_refuse_a_variable(fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]) -> None:
-    for role, known in inputs.items():
+    for role in inputs:
         for host, variables in fleet.items():
-            assert misspelt_inputs(role, known, variables) == [], host
+            assert misspelt_inputs(read_role(role), variables) == [], host
 
 
 def test_every_variable_belongs_to_somebody(fleet: dict[str, dict[str, Any]], inputs: dict[str, set[str]]) -> None:
-    """What a file of the example sets is an input of a role, a word of the fleet, or Ansible's own."""
-    known = documented_words().union(*inputs.values())
+    """What a file of the example sets is an input of a role, a variable of the fleet, or Ansible's own."""
+    known = documented_variables().union(*inputs.values())
     files = [*TOP.glob("inventory/example/*_vars/**/*.yml"), *TOP.glob("inventory/example/**/*.example")]
     given = {name for file in files for name in yaml.safe_load(file.read_text(encoding="utf-8"))}
     assert {name for name in given - known if not name.startswith("ansible_")} == set()
 
 
-def test_the_fleets_words_are_used() -> None:
-    """A word that no playbook and no role reads is a lie in the reference."""
+def test_the_fleets_variables_are_used() -> None:
+    """What no playbook and no role reads has no place in the reference."""
     code = [*TOP.glob("playbooks/**/*.yml"), *TOP.glob("roles/**/*.yml")]
     used = {word for file in code for word in WORD.findall(file.read_text(encoding="utf-8"))}
-    assert documented_words() - used == set()
+    assert documented_variables() - used == set()
 
 
 def test_the_catalogue_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
@@ -93,7 +93,7 @@ def test_the_catalogue_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
 def test_the_services_are_accepted_and_name_models_of_the_catalogue(fleet: dict[str, dict[str, Any]]) -> None:
     for host, variables in fleet.items():
         board = "jetson" if "jetson" in variables["group_names"] else "pi"
-        plan = plan_device(variables.get("edge_slm_services", []), variables["edge_slm_models"], board, {})
+        plan = plan_device(variables.get("edge_slm_services", []), variables["edge_slm_models"], board)
         assert plan.endpoints or "builder" in variables["group_names"], host
         problems = Problems()
         parse_instances(plan.llama_instances, problems)
@@ -114,3 +114,13 @@ def test_a_filled_vault_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
     problems = Problems()
     parse_keys([{**key, "key": str(number) * 48} for number, key in enumerate(keys)], problems)
     assert problems.found == []
+
+
+@pytest.mark.parametrize("file", sorted(TOP.glob("playbooks/vars/*.yml")), ids=lambda file: file.stem)
+def test_paths_that_roles_share_have_the_roles_own_defaults(file: Path) -> None:
+    """`input | default(value)` in playbooks/vars says again what the role's defaults say."""
+    found = re.findall(r"(\w+) \| default\((?:'([^']*)'|(\d+))\)", file.read_text(encoding="utf-8"))
+    for name, text, number in found:
+        role = next((role.name for role in TOP.glob("roles/*") if name.startswith(f"{role.name}_")), "")
+        if role:
+            assert str(read_role(role).options[name]["default"]) == (text or number), name
