@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo demo-down test lint unit molecule docs clean
+.PHONY: help env lock demo demo-down test lint unit molecule core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -38,6 +38,9 @@ unit: env  ## Tables of decisions; no containers
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
 	tools/host-packages openssh-client chromium chromium-driver
 	tools/molecule $(SCENARIO)
+
+core-next: env  ## Inputs of roles on the newest ansible-core (needs Python 3.12: make core-next PYTHON=python3.13)
+	PYTHON=$(PYTHON) tools/core-next
 
 docs: env  ## Regenerate the tables in the roles' READMEs from their argument specs
 	python tools/role_docs.py
