@@ -49,8 +49,10 @@ class LookingAction(ActionBase):  # type: ignore[misc]
         told: list[dict[str, Any]] = []
         started = time.monotonic()
         for question in questions:
+            known = len(secrets)
             inputs = self.collected(question.role, {**task_vars, **question.variables}, secrets)
             if inputs.refusals:
+                del secrets[known:]  # of a role that is not asked
                 plans[question.name] = Plan(refusals=inputs.refusals).as_dict()
                 continue
             asked[question.name] = inputs

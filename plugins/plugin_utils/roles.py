@@ -79,6 +79,7 @@ class Inputs:
         refusals: Inputs that could not be evaluated, and variables that are no inputs.
         written_as: The fleet's variable that an input's value comes from, by the input's full name.
         templar: Evaluates further expressions in the role's scope.
+        loader: Of the play: reads files of the controller, those that are encrypted by ansible-vault, too.
     """
 
     role: Role
@@ -87,12 +88,26 @@ class Inputs:
     refusals: list[str] = field(default_factory=list)
     written_as: dict[str, str] = field(default_factory=dict)
     templar: Templar = field(default_factory=Templar)
+    loader: DataLoader = field(default_factory=DataLoader)
 
     def in_the_operators_words(self, sentence: str) -> str:
         """Return a refusal with the variable that the operator wrote in place of the role's input."""
         for name, variable in self.written_as.items():
             sentence = re.sub(rf"\b{name}\b", variable, sentence)
         return sentence
+
+    def add_secret(self, text: str) -> dict[str, int]:
+        """Return what stands for a secret in the values."""
+        self.secrets.append(text)
+        return {PLACEHOLDER: len(self.secrets) - 1}
+
+    def take_secret(self, name: str) -> str:
+        """Return a secret and take it out of what travels to the host."""
+        value = self.values.pop(name, "")
+        if not isinstance(value, Mapping):
+            return str(value or "")
+        secret, self.secrets[value[PLACEHOLDER]] = self.secrets[value[PLACEHOLDER]], ""
+        return secret
 
     def render(self, template: str) -> str:
         """Return one of the role's templates, as the module template would write it."""
@@ -111,7 +126,8 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
     """
     role = read_role(name)
     scope = {**role.variables, **variables}
-    inputs = Inputs(role, secrets=[] if secrets is None else secrets, templar=Templar(loader=loader, variables=scope))
+    templar = Templar(loader=loader, variables=scope)
+    inputs = Inputs(role, secrets=[] if secrets is None else secrets, templar=templar, loader=loader)
     inputs.refusals += misspelt_inputs(role, variables)
     for full, option in role.options.items():
         source = scope.get(full)
