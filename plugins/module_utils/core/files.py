@@ -219,42 +219,52 @@ def sidecar(path: str) -> str:
 
 
 def _identity(path: str) -> dict[str, int]:
-    """Return what changes when a file's content does."""
+    """Return what changes when a file's content does; its times cannot all be set back."""
     status = os.stat(path)
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+    return {
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "ctime_ns": status.st_ctime_ns,
+        "inode": status.st_ino,
+    }
 
 
 def remember_verified(path: str, digest: Digest) -> None:
-    """Note a digest that has been seen to be right, so that the file need not be read again."""
+    """Note the digest that a file was found to have, so that it need not be read again."""
     write_json(sidecar(path), {**_identity(path), "algorithm": digest.algorithm, "hex": digest.hex})
 
 
+def noted_digest(path: str, algorithm: str = "sha256") -> str:
+    """Return the digest that an existing file had when it was last read; '' where it has changed since, or never was."""
+    noted = read_json(sidecar(path))
+    known = {**_identity(path), "algorithm": algorithm}
+    return str(noted.get("hex", "")) if all(noted.get(name) == value for name, value in known.items()) else ""
+
+
 def is_verified(path: str, digest: Digest, remember: bool = True) -> bool:
-    """Tell whether a file has that content. It is read only when it has changed since the last look.
+    """Tell whether a file has that content. It is read only when it has changed since it was last read.
 
     Args:
         path: The file; it may be missing.
         digest: What its content must be.
-        remember: Note a digest that was found right (off in check mode).
+        remember: Note the digest that was found (off in check mode).
     """
     if not os.path.isfile(path):
         return False
-    known = {**_identity(path), "algorithm": digest.algorithm}
-    noted = read_json(sidecar(path))
-    if noted and all(noted.get(name) == value for name, value in known.items()):
-        return bool(noted.get("hex") == digest.hex)
+    noted = noted_digest(path, digest.algorithm)
+    if noted:
+        return noted == digest.hex
     found = digest.of(path)
-    if remember and found == digest:
-        remember_verified(path, digest)
+    if remember:
+        remember_verified(path, found)
     return found == digest
 
 
 def sha256_of(path: str) -> str:
     """Return a file's sha256, from its note where the file has not changed since."""
-    noted = read_json(sidecar(path))
-    known = {**_identity(path), "algorithm": "sha256"}
-    if noted and all(noted.get(name) == value for name, value in known.items()):
-        return str(noted["hex"])
+    noted = noted_digest(path)
+    if noted:
+        return noted
     digest = Digest("").of(path)
     remember_verified(path, digest)
     return digest.hex

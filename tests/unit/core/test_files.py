@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core import files
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import Digest, is_verified, noted_digest
 
 
 @pytest.mark.parametrize(
@@ -92,3 +95,40 @@ def test_json_is_an_object_or_nothing(tmp_path: Path, text: str | None, content:
     assert files.read_json(path) == content
     files.write_json(str(path), {"b": 2})
     assert files.read_json(str(path)) == {"b": 2}
+
+
+def rewritten(path: Path) -> None:
+    """Change a file's content and set back what a program can set back: its size and its modification time."""
+    before = path.stat()
+    path.write_bytes(b"other")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        (lambda path: None, True),
+        (lambda path: path.chmod(0o600), False),
+        (lambda path: path.write_bytes(b"bytes and more"), False),
+        (rewritten, False),
+    ],
+)
+def test_a_file_that_was_read_is_known_until_it_changes(
+    tmp_path: Path, change: Callable[[Path], None], known: bool
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"bytes")
+    digest = Digest(hashlib.sha256(b"bytes").hexdigest())
+    assert noted_digest(str(path)) == ""
+    assert is_verified(str(path), digest)
+    change(path)
+    assert (noted_digest(str(path)) == digest.hex) is known
+
+
+def test_a_wrong_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"bytes")
+    wanted = Digest(hashlib.sha256(b"others").hexdigest())
+    assert not is_verified(str(path), wanted)
+    monkeypatch.setattr(Digest, "of", lambda *_: pytest.fail("it was read again"))
+    assert not is_verified(str(path), wanted)
