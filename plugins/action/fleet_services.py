@@ -11,7 +11,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     DEFAULT_ENGINES,
     FleetError,
-    files_on_device,
     plan_device,
 )
 
@@ -19,8 +18,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "services": {"type": "list", "elements": "raw", "required": True},
     "models": {"type": "list", "elements": "raw", "required": True},
     "board": {"type": "str", "choices": list(DEFAULT_ENGINES), "required": True},
-    "manifests": {"type": "dict", "default": {}},
-    "models_dir": {"type": "path", "default": "/var/lib/edge-slm/models"},
 }
 
 
@@ -33,9 +30,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return the device's plan, or fail naming every problem."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, given = self.validate_argument_spec(ARGUMENTS)
-        files = files_on_device(given["models_dir"], given["manifests"])
         try:
-            plan = plan_device(given["services"], given["models"], given["board"], files)
+            plan = plan_device(given["services"], given["models"], given["board"])
         except FleetError as error:
             raise AnsibleActionFail(str(error)) from error
         return {**result, "changed": False, "ansible_facts": {"edge_slm_plan": plan.as_dict()}}

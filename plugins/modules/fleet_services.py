@@ -35,15 +35,6 @@ options:
     type: str
     choices: [pi, jetson]
     required: true
-  manifests:
-    description:
-      - Manifests of the models that lie on the device, by name, as M(edge_slm.fleet.published_artifacts) returns them.
-    type: dict
-    default: {}
-  models_dir:
-    description: Where they lie.
-    type: path
-    default: /var/lib/edge-slm/models
 attributes:
   check_mode:
     support: full
@@ -78,11 +69,6 @@ ollama_models:
   returned: success
   type: list
   elements: dict
-ollama_pending:
-  description: Models that Ollama is to serve and that do not lie on the device yet.
-  returned: success
-  type: list
-  elements: str
 ollama_port:
   description: Port where clients find Ollama.
   returned: success

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.jetson_daemon."""
+"""Module edge_slm.fleet.jetson_ollama_daemon."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ description:
     before in a receipt, so that it can be put back.
   - Restarts dockerd where, and only where, the running daemon differs from the file, so a plain re-run heals a
     playbook killed anywhere. Containers go on running where live-restore is wanted.
-  - Moves Docker's data where C(data-root) differs from where it lies. Copied whole and compared first, switched
-    then; the old directory stays.
+  - Unmasks and enables dockerd's units.
+  - Moves Docker's data where C(data-root) differs from where it is. It is copied whole and compared first, then
+    dockerd is switched; the old directory stays.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:
   state:
-    description: V(absent) puts back what was there before, except where Docker's data lies.
+    description: V(absent) puts back what was there before, except where Docker's data is.
     type: str
     choices: [present, absent]
     default: present
   settings:
-    description: Settings by key, as M(edge_slm.fleet.jetson_ollama_plan) returns them.
+    description: Settings by key; a dot divides a key from one inside of it.
     type: dict
     default: {}
 attributes:
   check_mode:
     support: full
-    description: Tells what would be done.
+    description: Reports what would be done.
   diff_mode:
     support: full
     description: Shows the file's change.
@@ -54,7 +55,7 @@ reasons:
   type: list
   elements: str
 moved_from:
-  description: Where Docker's data lay before it was moved; empty where it was not. It may be deleted.
+  description: Where Docker's data was before it was moved; empty where it was not moved. It may be deleted.
   returned: success
   type: str
 """
@@ -87,7 +88,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server impor
     ROLE_LABEL,
 )
 
-UNIT = "docker.service"
+UNIT, SOCKET = "docker.service", "docker.socket"
 CERTIFICATES = f"{CA_DIRECTORY}/ca-certificates.crt"
 START_SECONDS = 60
 
@@ -112,6 +113,16 @@ class Daemon:
         except ValueError as error:
             self.module.fail_json(msg=str(error))
             return {}
+
+    def unit_problems(self) -> list[str]:
+        """Return what keeps dockerd from coming up at the next boot."""
+        units = read_units([UNIT, SOCKET])
+        return decide.unit_problems(units.get(UNIT), units.get(SOCKET))
+
+    def enable(self) -> None:
+        """Let dockerd come up at every boot."""
+        self.run("systemctl", "unmask", "--quiet", UNIT, SOCKET)
+        self.run("systemctl", "enable", "--quiet", UNIT)
 
     def reasons(self, content: dict[str, Any]) -> list[str]:
         """Return why dockerd must be restarted."""
@@ -143,12 +154,12 @@ class Daemon:
         finish(draft, path)
 
     def restart(self, reload_first: bool) -> None:
-        """Start dockerd anew and wait until it answers."""
+        """Restart dockerd and wait until it answers."""
         if reload_first:
             # live-restore is taken over by a reload; containers then survive the restart.
             self.run("systemctl", "reload", UNIT)
+        self.enable()
         self.run("systemctl", "reset-failed", UNIT)
-        self.run("systemctl", "enable", "--quiet", UNIT)
         self.run("systemctl", "restart", UNIT)
         deadline = time.monotonic() + START_SECONDS
         while not self.engine.answers():
@@ -172,7 +183,7 @@ class Daemon:
         except EngineError as error:
             if error.status:
                 self.module.fail_json(msg=f"Docker's data was not moved: {error}")
-        self.run("systemctl", "stop", "docker.socket", UNIT)
+        self.run("systemctl", "stop", SOCKET, UNIT)
         return stopped
 
     def move(self, old: str, new: str) -> None:
@@ -257,7 +268,8 @@ def main() -> None:
     reasons = daemon.reasons(wanted) if installed else []
     if differs and installed and not reasons:
         reasons = [f"{decide.DAEMON_JSON} has changed"]
-    changed = differs or bool(reasons) or notes != noted
+    masked = daemon.unit_problems() if installed and module.params["state"] == "present" else []
+    changed = differs or bool(reasons or masked) or notes != noted
     if changed and not module.check_mode:
         os.makedirs(os.path.dirname(RECEIPT), mode=0o755, exist_ok=True)
         if notes:
@@ -266,12 +278,16 @@ def main() -> None:
             daemon.move(old_root, new_root)
         if differs:
             daemon.write(wanted)
+        if masked:
+            daemon.enable()
         if reasons:
             live = bool(wanted.get("live-restore")) and not info.get("LiveRestoreEnabled")
             daemon.restart(reload_first=bool(info) and live and not moving)
             left = daemon.reasons(wanted)
             if left:
-                module.fail_json(msg=f"dockerd was restarted and still differs from its file: {'; '.join(left)}.")
+                module.fail_json(
+                    msg=f"dockerd was restarted and still is not as its file says: it {'; it '.join(left)}."
+                )
         marker = os.path.join(new_root, decide.MOVED_MARKER)
         if os.path.exists(marker):
             os.unlink(marker)
@@ -279,7 +295,7 @@ def main() -> None:
             write_json(RECEIPT, {name: value for name, value in receipt.items() if name != "daemon.json"})
     diff = {"before_header": decide.DAEMON_JSON, "after_header": decide.DAEMON_JSON}
     diff.update(before=decide.text_of(current), after=decide.text_of(wanted))
-    module.exit_json(changed=changed, reasons=reasons, moved_from=old_root if moving else "", diff=diff)
+    module.exit_json(changed=changed, reasons=[*masked, *reasons], moved_from=old_root if moving else "", diff=diff)
 
 
 if __name__ == "__main__":

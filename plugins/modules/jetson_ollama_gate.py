@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.ollama_gate."""
+"""Module edge_slm.fleet.jetson_ollama_gate."""
 
 from __future__ import annotations
 
@@ -35,13 +35,20 @@ options:
     type: float
     default: 100
   context:
-    description: The context that the loaded model must have, in tokens; 0 = any. Ollama 0.6 does not tell it.
+    description: The context that the loaded model must have, in tokens; 0 = any. Ollama 0.6 does not show it.
     type: int
     default: 0
   container:
     description: Name of the server's container. On failure Docker is asked about it.
     type: str
     default: ""
+  container_inputs:
+    description: The container's label with the digest of its inputs. With O(receipt) it is noted.
+    type: str
+    default: ""
+  receipt:
+    description: JSON file whose dictionary C(answered) says of each model in which container it has answered.
+    type: path
   timeout:
     description: How long loading and the first token may take, and then the answer, in seconds.
     type: int
@@ -52,7 +59,7 @@ attributes:
     description: Skipped; nothing may be running yet.
   diff_mode:
     support: none
-    description: Nothing changes.
+    description: Nothing changes but the receipt.
 """
 
 EXAMPLES = r"""
@@ -78,17 +85,18 @@ gpu:
   returned: always, once the model was loaded
   type: dict
 context:
-  description: Context of the loaded model in tokens; 0 where the server does not tell.
+  description: Context of the loaded model in tokens; 0 where the server does not show it.
   returned: success
   type: int
 """
 
-import contextlib
-import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, write_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server, url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import (
@@ -98,21 +106,30 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import 
     makes_embeddings,
     probe,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server import proof
 
 #: Lines of the log that causes are looked for in.
 LOG_LINES = 400
 
 
-def inspect(module: AnsibleModule, container: str) -> tuple[dict[str, Any], str]:
-    """Return what Docker tells of a container, and its log; empty where it cannot be asked."""
-    if not container or not module.get_bin_path("docker"):
-        return {}, ""
-    _rc, told, _err = module.run_command(["docker", "inspect", "--type", "container", container])
-    _rc, out, err = module.run_command(["docker", "logs", "--tail", str(LOG_LINES), container])
-    found: Any = []
-    with contextlib.suppress(ValueError):
-        found = json.loads(told)
-    return (found[0] if found else {}), f"{out}{err}"
+def inspect(container: str) -> tuple[dict[str, Any], str]:
+    """Return what Docker says of a container, and its log; empty where it cannot be asked."""
+    engine = Engine()
+    try:
+        found = engine.container(container) if container else None
+    except EngineError:
+        found = None
+    return (found, engine.logs(container, LOG_LINES)) if found else ({}, "")
+
+
+def note(path: str, model: str, digest: str, given: Mapping[str, Any]) -> None:
+    """Note in the receipt that a model has answered."""
+    receipt = read_json(path)
+    key = proof(digest, given["container_inputs"], given["require_gpu"], int(given["gpu_share"]))
+    answered = {**(receipt.get("answered") or {}), model: key}
+    if answered != receipt.get("answered"):
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        write_json(path, {**receipt, "answered": answered})
 
 
 def main() -> None:
@@ -125,6 +142,8 @@ def main() -> None:
             "gpu_share": {"type": "float", "default": 100},
             "context": {"type": "int", "default": 0},
             "container": {"type": "str", "default": ""},
+            "container_inputs": {"type": "str", "default": ""},
+            "receipt": {"type": "path"},
             "timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,
@@ -151,7 +170,7 @@ def main() -> None:
         shown = server.show(model)
         seen = probe(server, model, makes_embeddings(shown), given["timeout"])
     except OllamaError as error:
-        inspected, log = inspect(module, given["container"])
+        inspected, log = inspect(given["container"])
         causes = known_causes(None, str(shown.get("parameters") or ""), inspected, log) if inspected else []
         fail([str(error)], causes, {})
     loaded = find_loaded(seen.running, model, seen.digest)
@@ -161,11 +180,13 @@ def main() -> None:
     if generation.problem:
         problems.append(generation.problem)
     if problems:
-        inspected, log = inspect(module, given["container"])
+        inspected, log = inspect(given["container"])
         on_cpu = given["require_gpu"] and loaded is not None and loaded.share < given["gpu_share"]
         parameters = str(shown.get("parameters") or "")
         causes = known_causes(loaded, parameters, inspected, log, seen.running) if on_cpu else []
         fail(problems, causes, facts)
+    if given["receipt"]:
+        note(given["receipt"], model, seen.digest, given)
     module.exit_json(
         changed=False,
         text=generation.text,

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.pulled_image."""
+"""Module edge_slm.fleet.jetson_ollama_image."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether the image is missing.
+    description: Reports whether the image is missing.
   diff_mode:
     support: none
     description: An image is not text.
@@ -72,7 +72,7 @@ attempts:
   returned: success
   type: int
 transferred_mib:
-  description: Compressed size of what was missing, as the registry tells it.
+  description: Compressed size of what was missing, as the registry gives it.
   returned: success
   type: int
 """
@@ -115,7 +115,7 @@ def expected_sizes(module: AnsibleModule, engine: Engine, image: Image, login: C
         if (info.get("RegistryConfig") or {}).get("Mirrors"):
             module.warn(f"{error}; Docker has mirrors, so it is asked all the same. The free disk was not checked.")
             return {}
-        module.fail_json(msg=f"{image.reference} cannot be pulled: {error}. {decide.mend(str(error))}")
+        module.fail_json(msg=f"{image.reference} cannot be pulled: {error}. {decide.advice(str(error))}")
     return {}
 
 
@@ -136,7 +136,7 @@ def pull(module: AnsibleModule, engine: Engine, image: Image, login: Credentials
             return attempt
         if not decide.is_worth_another_try(state.error) or attempt == attempts:
             module.fail_json(
-                msg=f"{image.reference} cannot be pulled: {state.error}. {decide.mend(state.error)}", attempts=attempt
+                msg=f"{image.reference} cannot be pulled: {state.error}. {decide.advice(state.error)}", attempts=attempt
             )
         time.sleep(PAUSE_SECONDS)
     return attempts

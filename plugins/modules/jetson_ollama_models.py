@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.ollama_models."""
+"""Module edge_slm.fleet.jetson_ollama_models."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ options:
         description: C(sha256:…) of the model's manifest in the registry.
         type: str
       registry:
-        description: Host of the registry, with its port; models lie under C(library/) there. Empty for Ollama's own.
+        description: Host of the registry, with its port; models are under C(library/) there. Empty for Ollama's own.
         type: str
       path:
         description: A GGUF file on the device. It is read only when Ollama does not have it.
         type: path
       sha256:
-        description: Its sum, 64 hexadecimal digits.
+        description: Its sha256, 64 hexadecimal digits.
         type: str
       template:
         description:
@@ -67,9 +67,14 @@ options:
             server for those, and let M(edge_slm.fleet.jetson_ollama_gate) check it.
         type: int
       aliases:
-        description: Second names.
+        description: Its other names.
         type: list
         elements: str
+  damaged:
+    description: Names of models whose files on the disk are damaged; they are brought again.
+    type: list
+    elements: str
+    default: []
   remove_others:
     description: Remove models that are not in O(models). They are only reported otherwise.
     type: bool
@@ -102,11 +107,11 @@ attributes:
   check_mode:
     support: full
     description: >-
-      Tells what would be done. Neither registries nor files are looked at, and a server that is not there yet holds
+      Reports what would be done. Neither registries nor files are looked at, and a server that is not there yet holds
       nothing.
   diff_mode:
     support: none
-    description: RV(models) tells what was done to each.
+    description: RV(models) says what was done to each.
 """
 
 EXAMPLES = r"""
@@ -246,8 +251,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "default": "http://127.0.0.1:11435"},
-            # The entries are read by parse_models, which tells every problem at once.
+            # The entries are read by parse_models, which reports every problem at once.
             "models": {"type": "list", "elements": "dict", "required": True},
+            "damaged": {"type": "list", "elements": "str", "default": []},
             "remove_others": {"type": "bool", "default": False},
             "insecure": {"type": "bool", "default": False},
             "ca_file": {"type": "path"},
@@ -269,7 +275,7 @@ def main() -> None:
     removed: list[str] = []
     try:
         before = held_before(server, module.check_mode)
-        plan = make_plan(models, before, read_json(given["record"]), given["remove_others"])
+        plan = make_plan(models, before, read_json(given["record"]), given["remove_others"], given["damaged"])
         after = before
         if not module.check_mode:
             bringer = Bringer(
@@ -284,9 +290,9 @@ def main() -> None:
             after = held_models(server.tags())
     except (OllamaError, DurableError, OSError) as error:
         module.fail_json(msg=str(error))
-    state = {name: one.digest for name, one in before.items()}
+    changed = {name: one.digest for name, one in before.items()} != {name: one.digest for name, one in after.items()}
     module.exit_json(
-        changed=plan.changes if module.check_mode else state != {name: one.digest for name, one in after.items()},
+        changed=plan.changes if module.check_mode else changed or bool(given["damaged"]),
         models=rows(models, plan, after),
         unlisted=list(plan.unlisted),
         removed=list(plan.delete) if module.check_mode else removed,

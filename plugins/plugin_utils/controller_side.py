@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils import endpoint_proxy_side, host_baseline_side
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
+    endpoint_proxy_side,
+    host_baseline_side,
+    jetson_ollama_side,
+)
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 BEFORE: Mapping[str, Callable[[Inputs], None]] = {
     "endpoint_proxy": endpoint_proxy_side.before,
     "host_baseline": host_baseline_side.before,
+    "jetson_ollama": jetson_ollama_side.before,
 }
 AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {}
 

@@ -8,11 +8,12 @@ import copy
 import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import parse_status
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import Package
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveUnit
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 DEFAULT_ROOT = "/var/lib/docker"
@@ -62,7 +63,7 @@ class Wanted:
     """What the role's inputs want of Docker's settings.
 
     Args:
-        data_root: Where its data is to lie; '' leaves that alone.
+        data_root: Where its data is to be; '' leaves that alone.
         log_max_mib: Size at which a log is rotated; 0 leaves logs alone.
         log_files: How many are kept.
         live_restore: Whether containers go on running while dockerd is restarted.
@@ -78,7 +79,7 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
     """Read daemon.json; an empty file is an empty object, as for dockerd.
 
     Raises:
-        ValueError: It is no JSON object; the message names path and line, and the mend.
+        ValueError: It is no JSON object; the message names path and line, and what to do.
     """
     if not text.strip():
         return {}
@@ -87,14 +88,14 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
     except ValueError as error:
         where = f"{path}, line {getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
         raise ValueError(
-            f"{where}: this is no JSON ({getattr(error, 'msg', error)}); mend it by hand (`python3 -m json.tool "
+            f"{where}: this is no JSON ({getattr(error, 'msg', error)}); correct it by hand (`python3 -m json.tool "
             f"{path}` checks it) or move it away. It was left as it is."
         ) from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: this is no JSON object; mend it by hand or move it away. It was left as it is.")
+        raise ValueError(f"{path}: this is no JSON object; correct it by hand or move it away. It was left as it is.")
     for key in ("runtimes", "log-opts"):
         if not isinstance(content.get(key, {}), dict):
-            raise ValueError(f"{path}: {key} is no JSON object; mend it by hand. It was left as it is.")
+            raise ValueError(f"{path}: {key} is no JSON object; correct it by hand. It was left as it is.")
     return content
 
 
@@ -121,7 +122,7 @@ def settings(current: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
 
 
 def _get(content: Mapping[str, Any], key: str) -> object:
-    """Return the value of a key that may lie inside another; None where there is none."""
+    """Return the value of a key that may be inside another; None where there is none."""
     outer, dot, inner = key.partition(".")
     value = content.get(outer)
     if not dot:
@@ -166,7 +167,7 @@ def before(current: Mapping[str, Any], changes: Mapping[str, Any], noted: Mappin
 def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
     """Return daemon.json as it was before the role, where nobody has changed our settings since.
 
-    Docker's data stays where it lies, and so does the setting that says where.
+    Docker's data stays where it is, and so does the setting that says where.
     """
     content = copy.deepcopy(dict(current))
     for key, note in noted.items():
@@ -180,10 +181,35 @@ def text_of(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=4) + "\n" if content else ""
 
 
+def differences(current: Mapping[str, Any], wanted: Mapping[str, Any], changes: Iterable[str]) -> list[str]:
+    """Return what differs in daemon.json for each changed key, as «live-restore is false, not true»."""
+
+    def shown(value: object) -> str:
+        return "not set" if value is None else json.dumps(value, sort_keys=True)
+
+    return [
+        f"{key} is {shown(_get(current, key))}, not {shown(_get(wanted, key))}"
+        for key in changes
+        if _get(current, key) != _get(wanted, key)
+    ]
+
+
+def unit_problems(service: LiveUnit | None, socket: LiveUnit | None) -> list[str]:
+    """Return why dockerd would not come up at the next boot, as «docker.service: is masked»; none without Docker."""
+    found = []
+    if socket and socket.masked:
+        found.append("docker.socket: is masked")
+    if service and service.masked:
+        found.append("docker.service: is masked")
+    elif service and service.loaded and not service.enabled:
+        found.append("docker.service: is not enabled")
+    return found
+
+
 def restart_reasons(
     content: Mapping[str, Any], info: Mapping[str, Any], modified: float, started: float, trusted: float = 0
 ) -> list[str]:
-    """Return why dockerd must be restarted: it does not run with what stands in its file.
+    """Return why dockerd must be restarted: it does not run with what is in its file.
 
     Args:
         content: daemon.json as it is on the disk.
@@ -193,22 +219,25 @@ def restart_reasons(
         trusted: When the CA certificates that this host trusts were written; dockerd reads them once.
     """
     if not info:
-        return ["it does not run"]
-    reasons = []
-    for name in content.get("runtimes") or {}:
-        if name not in (info.get("Runtimes") or {}):
-            reasons.append(f"it does not know the runtime {name}")
-    root = str(content.get("data-root") or DEFAULT_ROOT)
-    if posixpath.normpath(root) != posixpath.normpath(str(info.get("DockerRootDir") or DEFAULT_ROOT)):
-        reasons.append(f"its data lies in {info.get('DockerRootDir')}")
-    if bool(content.get("live-restore")) != bool(info.get("LiveRestoreEnabled")):
-        reasons.append("live-restore differs")
-    if content.get("log-driver", "json-file") != info.get("LoggingDriver", "json-file"):
-        reasons.append("its log driver differs")
+        return ["is not running"]
+    reasons = [
+        f"does not know the runtime {name}"
+        for name in content.get("runtimes") or {}
+        if name not in (info.get("Runtimes") or {})
+    ]
+    root, used = str(content.get("data-root") or DEFAULT_ROOT), str(info.get("DockerRootDir") or DEFAULT_ROOT)
+    if posixpath.normpath(root) != posixpath.normpath(used):
+        reasons.append(f"keeps its data in {used}, not in {root}")
+    wanted, live = bool(content.get("live-restore")), bool(info.get("LiveRestoreEnabled"))
+    if wanted != live:
+        reasons.append(f"runs {'with' if live else 'without'} live-restore")
+    driver, used = str(content.get("log-driver", "json-file")), str(info.get("LoggingDriver", "json-file"))
+    if driver != used:
+        reasons.append(f"logs to {used}, not to {driver}")
     if not reasons and modified > started > 0:
-        reasons.append(f"{DAEMON_JSON} is younger than its start")
+        reasons.append(f"runs since before {DAEMON_JSON} changed")
     if not reasons and trusted > started > 0:
-        reasons.append("the host trusts other CA certificates since its start")
+        reasons.append("runs since before the host's CA certificates changed")
     return reasons
 
 
@@ -249,16 +278,16 @@ def toolkit_packages(candidates: Mapping[str, str]) -> list[str]:
     return [name for name in TOOLKIT_PACKAGES if name in candidates][:1]
 
 
-def selections(status: str, coming: Sequence[str], hold: bool) -> list[dict[str, str]]:
-    """Return which packages apt must be told to hold, or to let go again.
+def selections(packages: Mapping[str, Package], coming: Sequence[str], hold: bool) -> list[dict[str, str]]:
+    """Return which packages apt must be told to hold, or to hold no longer.
 
     Args:
-        status: Text of /var/lib/dpkg/status.
+        packages: What is installed.
         coming: Packages that are about to be installed.
         hold: Whether they are to be held.
     """
     wanted = "hold" if hold else "install"
-    found = {name: package.selection for name, package in parse_status(status).items() if name in HELD_PACKAGES}
+    found = {name: package.selection for name, package in packages.items() if name in HELD_PACKAGES}
     if hold:
         brought = [name for package in coming for name in (package, *BROUGHT.get(package, ()))]
         found.update({name: "install" for name in brought if name in HELD_PACKAGES and name not in found})
@@ -269,10 +298,10 @@ def data_root_problem(wanted: str, current: str, foreign: Sequence[str], entries
     """Say why Docker's data cannot be moved; '' where it can, or need not.
 
     Args:
-        wanted: Where it is to lie; '' where it may stay.
-        current: Where it lies.
+        wanted: Where it is to be; '' where it may stay.
+        current: Where it is.
         foreign: Names of running containers that are not the role's.
-        entries: What lies in the wanted directory.
+        entries: What is in the wanted directory.
         mounted: Whether the wanted directory is the root of a file system.
     """
     if not wanted or posixpath.normpath(wanted) == posixpath.normpath(current):
@@ -280,7 +309,7 @@ def data_root_problem(wanted: str, current: str, foreign: Sequence[str], entries
     if not wanted.startswith("/") or posixpath.normpath(wanted) == "/":
         return f"{wanted!r} is no directory for Docker's data; give an absolute path such as /mnt/nvme/docker."
     if posixpath.normpath(wanted).startswith(posixpath.normpath(current) + "/"):
-        return f"{wanted} lies inside {current}, where Docker's data lies now; give a directory beside it."
+        return f"{wanted} is inside {current}, where Docker's data is now; give a directory beside it."
     if mounted:
         return f"{wanted} is the root of a file system; give a directory in it, such as {wanted.rstrip('/')}/docker."
     if entries and MOVED_MARKER not in entries:

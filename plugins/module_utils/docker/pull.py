@@ -61,7 +61,7 @@ def is_worth_another_try(error: str) -> bool:
     return not FINAL.search(error)
 
 
-def mend(error: str) -> str:
+def advice(error: str) -> str:
     """Say what to do about an error."""
     if re.search(r"x509|certificate", error, re.I):
         return "Give the registry's CA by jetson_ollama_registry_ca, or the right one, and look at the device's clock."
@@ -70,7 +70,7 @@ def mend(error: str) -> str:
     if re.search(r"has no |unknown|not found", error, re.I):
         return "Look whether the name and digest in jetson_ollama_image are those of the registry."
     if re.search(r"no space left", error, re.I):
-        return "Make room, or lay Docker's data on a larger disk by jetson_ollama_docker_data_root."
+        return "Make room, or move Docker's data on a larger disk by jetson_ollama_docker_data_root."
     if re.search(r"not made for|no matching manifest", error, re.I):
         return "Take the digest of the image's index, or that of this device's architecture."
     if re.search(r"toomanyrequests|429", error, re.I):
@@ -85,5 +85,5 @@ def disk_problem(compressed: int, free: int, root: str, reference: str) -> str:
         return ""
     return (
         f"disk too small for {reference}: {mib(compressed)} to download, about {mib(needed)} with what is unpacked "
-        f"and kept free, but {root} has {mib(free)} free. {mend('no space left')}"
+        f"and kept free, but {root} has {mib(free)} free. {advice('no space left')}"
     )

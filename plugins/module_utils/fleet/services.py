@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import from_registry
-from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish as publishing
 
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
 #: Port of a service that names none: llama-server's long-standing one, and Ollama's.
@@ -59,8 +57,7 @@ class DevicePlan:
     Args:
         board: Kind of device, `pi` or `jetson`.
         llama_instances: For llama_service_instances.
-        ollama_models: For jetson_ollama_models; those of the catalogue's artifacts only once they lie on the device.
-        ollama_pending: Names of artifacts that Ollama is to serve and that do not lie on the device yet.
+        ollama_models: For jetson_ollama_models; those of the catalogue's artifacts by the names of the artifacts.
         ollama_port: Where clients find Ollama.
         wanted: Names of the artifacts that the device needs.
         endpoints: What clients see.
@@ -69,7 +66,6 @@ class DevicePlan:
     board: str
     llama_instances: list[dict[str, Any]] = field(default_factory=list)
     ollama_models: list[dict[str, Any]] = field(default_factory=list)
-    ollama_pending: list[str] = field(default_factory=list)
     ollama_port: int = DEFAULT_PORTS[OLLAMA]
     wanted: list[str] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -99,28 +95,13 @@ class DevicePlan:
         return {**vars(self), "endpoints": endpoints, **derived}
 
 
-def files_on_device(models_dir: str, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Return path and sha256 of each model's GGUF, by the model's name; of unreadable manifests nothing."""
-    found: dict[str, dict[str, str]] = {}
-    for name, manifest in manifests.items():
-        try:
-            model, _projector = publishing.model_and_projector(manifest)
-        except publishing.ManifestError:
-            continue
-        found[name] = {"path": os.path.join(models_dir, name, model.path), "sha256": model.sha256}
-    return found
-
-
-def plan_device(
-    services: Sequence[Any], models: Sequence[Any], board: str, files: Mapping[str, Mapping[str, str]]
-) -> DevicePlan:
+def plan_device(services: Sequence[Any], models: Sequence[Any], board: str) -> DevicePlan:
     """Decide what a device runs.
 
     Args:
         services: The device's `edge_slm_services`.
         models: The catalogue, `edge_slm_models`.
         board: Kind of device, `pi` or `jetson`.
-        files: `path` and `sha256` of the artifacts that lie on the device, by the model's name.
 
     Raises:
         FleetError: With every problem found.
@@ -153,7 +134,7 @@ def plan_device(
         if engine == LLAMA_CPP:
             _add_llama(plan, place, service, port, catalogue[name], problems)
         else:
-            _add_ollama(plan, place, service, port, catalogue[name], files, names, problems)
+            _add_ollama(plan, place, service, port, catalogue[name], names, problems)
     fronts = sorted(port for port, engine in ports.items() if engine == OLLAMA)
     if len(fronts) > 1:
         problems.add(
@@ -214,7 +195,6 @@ def _add_ollama(
     service: Mapping[str, Any],
     port: int,
     model: Mapping[str, Any],
-    files: Mapping[str, Mapping[str, str]],
     names: dict[str, str],
     problems: Problems,
 ) -> None:
@@ -236,8 +216,5 @@ def _add_ollama(
         plan.ollama_models.append({"name": served, **pinned, **wanted})
     else:
         plan.wanted.append(name)
-        if name in files:
-            plan.ollama_models.append({"name": served, **files[name], **wanted})
-        else:
-            plan.ollama_pending.append(name)
+        plan.ollama_models.append({"name": served, "published": name, **wanted})
     plan.endpoints.append(Endpoint(OLLAMA, served, served, port))

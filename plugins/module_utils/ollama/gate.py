@@ -23,7 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models impor
 
 @dataclass(frozen=True)
 class Loaded:
-    """What /api/ps tells of one model.
+    """What /api/ps says of one model.
 
     Args:
         size: Bytes that it takes in memory.
@@ -46,7 +46,7 @@ class Loaded:
         return self.size_vram > 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the module tells."""
+        """Return it as the module returns it."""
         return {"size": self.size, "size_vram": self.size_vram, "share": self.share, "proven": self.proven}
 
 
@@ -128,7 +128,7 @@ def known_causes(
     Args:
         loaded: Its entry in /api/ps.
         parameters: The `parameters` of /api/show, one a line.
-        inspected: The container as `docker inspect` tells it; empty where it could not be asked.
+        inspected: The container as `docker inspect` shows it; empty where it could not be asked.
         log: The server's log.
         running: The `models` of /api/ps: others take memory too.
     """

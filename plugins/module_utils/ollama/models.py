@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,12 +53,15 @@ KNOWN_KEYS = (
     "registry",
     "path",
     "sha256",
+    "published",
     "template",
     "system",
     "parameters",
     "aliases",
     "context",
 )
+#: Where a model comes from: exactly one of these is given.
+SOURCES = ("digest", "path", "published")
 #: What only a model from a file can be given: a pinned digest covers all of these.
 FILE_KEYS = ("template", "system", "parameters")
 
@@ -70,6 +73,8 @@ REGISTRY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5}
 #: Whole numbers that a parameter can be: a seed has 32 bits, and -1 often means "no limit".
 WHOLE = (-(1 << 31), (1 << 32) - 1)
 HEX = re.compile(r"[0-9a-f]{64}")
+#: Names of models of the role model_pipeline; each is a directory.
+PUBLISHED = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,12 @@ class Model:
 
     Args:
         name: Its normal name, with a tag.
-        aliases: Its second names, normal too.
+        aliases: Its other names, normal too.
         digest: sha256 of its manifest, 64 hex digits; '' for a file.
         registry: Host of the registry; '' for Ollama's own.
         path: The GGUF file on the device; '' for a model of a registry.
-        sha256: Its sum.
+        sha256: Its sha256.
+        published: Name of the model of the role model_pipeline whose file it is made of; '' where it is none.
         template: Prompt template; '' for the one that Ollama detects.
         system: System prompt.
         parameters: Defaults of requests; num_ctx among them where a context is wanted.
@@ -94,6 +100,7 @@ class Model:
     registry: str = ""
     path: str = ""
     sha256: str = ""
+    published: str = ""
     template: str = ""
     system: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -118,7 +125,7 @@ class Model:
 
     @property
     def inputs(self) -> str:
-        """Digest of what a model from a file is made of. Where the file lies does not count."""
+        """Digest of what a model from a file is made of. Where the file is does not count."""
         return inputs_digest([self.sha256, self.template, self.system, dict(self.parameters)])
 
     def create_request(self) -> dict[str, Any]:
@@ -143,7 +150,7 @@ class Plan:
 
     Args:
         bring: Models to pull or create, in order.
-        copies: (source, new name) for second names, to do afterwards.
+        copies: (source, new name) for aliases, to do afterwards.
         delete: Names to take away at the end.
         unlisted: Names that nobody wants.
     """
@@ -243,14 +250,14 @@ def _parameters(raw: object, where: str, problems: Problems) -> dict[str, Any]:
     return found
 
 
-def _parse_model(raw: object, where: str, problems: Problems) -> Model | None:
+def _parse_model(raw: object, where: str, known: Sequence[str], problems: Problems) -> Model | None:
     """Read one entry of `models`; None where it is no dictionary."""
     if not isinstance(raw, Mapping):
-        problems.add(f"{where}", "is not a dictionary; give at least name and digest, or name, path and sha256.")
+        problems.add(f"{where}", "is not a dictionary; give at least name and digest, or name and published.")
         return None
     # A key that is there but empty means the same as one that is not.
     given = {str(key): value for key, value in raw.items() if value not in (None, "", [], {})}
-    problems.unknown_keys(where, given, KNOWN_KEYS)
+    problems.unknown_keys(where, given, known)
     before = len(problems.found)
     aliases = given.get("aliases", [])
     if not isinstance(aliases, (list, tuple)):
@@ -266,7 +273,7 @@ def _parse_model(raw: object, where: str, problems: Problems) -> Model | None:
         context = as_int(given["context"], f"{where}.context", 64, 1 << 24, problems)
         if parameters.get("num_ctx", context) != context:
             problems.add(f"{where}.context", f"{context} and parameters.num_ctx differ; give one of them.")
-        if "path" in given:
+        if "path" in given or "published" in given:
             parameters["num_ctx"] = context
     if len(problems.found) > before:
         return None
@@ -277,6 +284,7 @@ def _parse_model(raw: object, where: str, problems: Problems) -> Model | None:
         registry=_registry(given),
         path=str(given.get("path", "")),
         sha256=bare_digest(str(given.get("sha256", ""))),
+        published=str(given.get("published", "")),
         template=str(given.get("template", "")),
         system=str(given.get("system", "")),
         parameters=parameters,
@@ -291,13 +299,24 @@ def _registry(given: Mapping[str, Any]) -> str:
 
 def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> None:
     """Check that an entry says exactly one place where the model comes from, and pins it."""
-    if "digest" in given and "path" in given:
-        problems.add(f"{where}", "has digest and path; give digest for a registry, or path and sha256 for a file.")
+    sources = [key for key in SOURCES if key in given]
+    if len(sources) > 1:
+        problems.add(
+            where,
+            f"has {' and '.join(sources)}; give digest for a registry, path and sha256 for a file, or published for a "
+            "model of model_pipeline.",
+        )
+    elif "published" in given:
+        if not PUBLISHED.fullmatch(str(given["published"])):
+            problems.add(f"{where}.published", f"{given['published']!r} is no name of a model of model_pipeline.")
+        for key in ("registry", "sha256"):
+            if key in given:
+                problems.add(f"{where}.{key}", "does not belong to a published model; take it out.")
     elif "path" in given:
         if not str(given["path"]).startswith("/"):
             problems.add(f"{where}.path", f"{given['path']!r} is not absolute; give the file's path on the device.")
         if not HEX.fullmatch(bare_digest(str(given.get("sha256", "")))):
-            problems.add(f"{where}.sha256", "must be the file's sum, 64 hexadecimal digits.")
+            problems.add(f"{where}.sha256", "must be the file's sha256, 64 hexadecimal digits.")
         if "registry" in given:
             problems.add(f"{where}.registry", "a file comes from no registry; take it out.")
     else:
@@ -305,7 +324,7 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
             problems.add(
                 f"{where}.digest",
                 "must be the sha256 of the model's manifest, sha256: and 64 hexadecimal digits "
-                "(or give path and sha256 of a GGUF file).",
+                "(or give published, the name of a model of model_pipeline, or path and sha256 of a GGUF file).",
             )
         registry = _registry(given)
         if registry.split(":")[0].lower() in UNPINNABLE:
@@ -321,9 +340,16 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
                 )
 
 
-def parse_models(raw: Sequence[object], problems: Problems) -> list[Model]:
-    """Read `models`; adds every problem."""
-    parsed = [_parse_model(item, f"models[{i}]", problems) for i, item in enumerate(raw)]
+def parse_models(raw: Sequence[object], problems: Problems, published: bool = False) -> list[Model]:
+    """Read `models`; adds every problem.
+
+    Args:
+        raw: As the operator wrote them.
+        problems: Where problems go.
+        published: Whether a model may be named by its name in model_pipeline, in place of a file.
+    """
+    known = [key for key in KNOWN_KEYS if published or key != "published"]
+    parsed = [_parse_model(item, f"models[{i}]", known, problems) for i, item in enumerate(raw)]
     models = [model for model in parsed if model]
     owners: dict[str, str] = {}
     for model in models:
@@ -386,7 +412,11 @@ def is_current(model: Model, held: Mapping[str, Held], record: Mapping[str, Any]
 
 
 def make_plan(
-    models: Sequence[Model], held: Mapping[str, Held], record: Mapping[str, Any], remove_others: bool
+    models: Sequence[Model],
+    held: Mapping[str, Held],
+    record: Mapping[str, Any],
+    remove_others: bool,
+    damaged: Collection[str] = (),
 ) -> Plan:
     """Decide what must be done.
 
@@ -395,8 +425,9 @@ def make_plan(
         held: What the server holds, by `held_models`.
         record: What earlier runs noted: {name: {inputs, digest}}.
         remove_others: Whether models that nobody wants are removed.
+        damaged: Names of models whose files on the disk are damaged.
     """
-    bring = tuple(model for model in models if not is_current(model, held, record))
+    bring = tuple(model for model in models if model.name in damaged or not is_current(model, held, record))
     brought = {model.name for model in bring}
     copies = []
     for model in models:

@@ -28,10 +28,18 @@ PROBE = "jetson_ollama-probe"
 #: Where the models' volume is inside of the container.
 HOME = "/ollama"
 CA_DIRECTORY = "/etc/ssl/certs"
+#: The command on the host.
 WRAPPER = "/usr/local/bin/ollama"
-WRAPPER_MARK = "Written by the role edge_slm.fleet.jetson_ollama"
-#: What the role did that the device alone does not tell: settings before it, images that it brought.
+#: Clients from releases, one directory for each tarball.
+CLIENTS_DIRECTORY = "/opt/edge-slm/ollama-client"
+#: In every file of the role: it may be changed and removed.
+MARK = "Written by the role edge_slm.fleet.jetson_ollama"
+#: What the device alone does not tell: Docker's settings before the role, images that it brought, which models have
+#: answered.
 RECEIPT = "/var/lib/edge-slm/receipts/jetson_ollama.json"
+#: What each model was made of.
+RECORD = "/var/lib/edge-slm/ollama-models.json"
+STATES = ("present", "absent")
 CLIENTS = ("wrapper", "release", "none")
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 #: A Go duration, or a number of seconds; negative means for ever.
@@ -67,6 +75,9 @@ class Inputs:
     other_ports: Mapping[str, int]
     models: tuple[Any, ...]
     models_dir: str
+    published_dir: str
+    remove_other_models: bool
+    remove_models: bool
     keep_alive: str
     context_length: int
     num_parallel: int
@@ -77,114 +88,182 @@ class Inputs:
     environment: Mapping[str, str]
     memory_reserve_mib: int
     memory_overhead_mib: int
+    start_timeout: int
     require_gpu: bool
     require_gpu_force: bool
     gpu_share: int
     client: str
     client_url: str
     client_sha256: str
-    registry_username: str
-    registry_ca: str
+    registry_ca_text: str
+    client_text: str
     docker: Wanted
     docker_hold: bool
 
 
-def _ports(values: Mapping[str, Any], problems: Problems) -> dict[str, int]:
-    """Read who else has a port on this device."""
-    found: dict[str, int] = {}
-    for who, port in dict(values["other_ports"] or {}).items():
-        found[str(who)] = as_int(port, f"other_ports.{who}", 1, 65535, problems)
-    return found
+def _mapping(values: Mapping[str, Any], name: str, problems: Problems) -> dict[str, Any]:
+    """Return a dictionary, or note a problem."""
+    value = values[name] or {}
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    problems.add(name, f"{value!r} is not a dictionary.")
+    return {}
 
 
-def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
-    """Cast raw values, which are named like the inputs without the role's name; notes every problem."""
-    keep_alive = str(values["keep_alive"])
-    if not DURATION.fullmatch(keep_alive):
-        problems.add("keep_alive", f"{keep_alive!r} is no duration; write 5m, 24h, 0 (never) or -1 (for ever).")
-    kv_cache_type = str(values["kv_cache_type"])
-    flash_attention = as_bool(values["flash_attention"], "flash_attention", problems)
-    if kv_cache_type not in KV_CACHE_TYPES:
-        problems.add("kv_cache_type", f"{kv_cache_type!r} is not known; choose one of {', '.join(KV_CACHE_TYPES)}.")
-    elif kv_cache_type != "f16" and not flash_attention:
-        problems.add(
-            "kv_cache_type", f"{kv_cache_type} needs jetson_ollama_flash_attention: true; Ollama drops it else."
-        )
-    environment = {str(name): str(value) for name, value in dict(values["environment"] or {}).items()}
-    for name in environment:
+def _choice(values: Mapping[str, Any], name: str, known: Sequence[str], problems: Problems) -> str:
+    """Return one of the known values, or note a problem."""
+    value = str(values[name])
+    if value not in known:
+        problems.add(name, f"{value!r} is not known; choose one of {', '.join(known)}.")
+    return value
+
+
+def _path(values: Mapping[str, Any], name: str, problems: Problems) -> str:
+    """Return an absolute path of a directory that can be the role's alone, or note a problem."""
+    path = str(values[name] or "")
+    if name == "docker_data_root" and not path:
+        return ""
+    if not path.startswith("/") or posixpath.normpath(path) in ("/", "/var", "/etc", "/usr", "/home"):
+        problems.add(name, f"{path!r} is no directory of its own; give an absolute path such as /mnt/nvme/{name}.")
+    return posixpath.normpath(path)
+
+
+def _client(values: Mapping[str, Any], problems: Problems) -> tuple[str, str, str]:
+    """Return the kind of client, URL and sha256 of its release."""
+    client = _choice(values, "client", CLIENTS, problems)
+    url, sha256 = str(values["client_url"] or ""), str(values["client_sha256"] or "").lower()
+    if client == "release":
+        if not url:
+            problems.add("client_url", "is empty; give the URL of ollama-linux-arm64.tar.zst of a release.")
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            problems.add("client_sha256", "must be the tarball's sha256, 64 hexadecimal digits.")
+    return client, url, sha256
+
+
+def _environment(values: Mapping[str, Any], problems: Problems) -> dict[str, str]:
+    """Return the operator's own variables of the server."""
+    found = {name: str(value) for name, value in _mapping(values, "environment", problems).items()}
+    for name in found:
         if name in OWN_VARIABLES:
             problems.add(f"environment.{name}", "belongs to the role; use the input made for it, or take it out.")
         elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             problems.add(f"environment.{name}", "is no name of a variable; use letters, digits and underscores.")
-    client = str(values["client"])
-    if client not in CLIENTS:
-        problems.add("client", f"{client!r} is not known; choose one of {', '.join(CLIENTS)}.")
-    client_sha256 = str(values["client_sha256"] or "").lower()
-    if client == "release":
-        if not str(values["client_url"] or ""):
-            problems.add("client_url", "is empty; give the URL of ollama-linux-arm64.tar.zst of a release.")
-        if not re.fullmatch(r"[0-9a-f]{64}", client_sha256):
-            problems.add("client_sha256", "must be the tarball's sum, 64 hexadecimal digits.")
-    for name in ("models_dir", "docker_data_root"):
-        path = str(values[name] or "")
-        if path and (not path.startswith("/") or posixpath.normpath(path) in ("/", "/var", "/etc", "/usr", "/home")):
-            problems.add(name, f"{path!r} is no directory of its own; give an absolute path such as /mnt/nvme/{name}.")
+    return found
+
+
+def _images(values: Mapping[str, Any], problems: Problems) -> dict[str, str]:
+    """Return the images by family, each a good name."""
+    found = {family: str(image) for family, image in _mapping(values, "images", problems).items()}
+    problems.unknown_keys("images", found, jetson_matrix.FAMILIES)
+    named = {"image": str(values["image"] or ""), **{f"images.{family}": image for family, image in found.items()}}
+    for name, text in named.items():
+        try:
+            if text:
+                parse_image(text)
+        except ValueError as error:
+            problems.add(name, f"{error}.")
+    if not any(named.values()):
+        problems.add(
+            "images",
+            "is empty, and so is jetson_ollama_image; give the image by its digest, as ollama/ollama@sha256:<digest> "
+            "(`docker buildx imagetools inspect ollama/ollama:<version>` shows it).",
+        )
+    return found
+
+
+def absent_inputs(values: Mapping[str, Any], problems: Problems) -> tuple[bool, str]:
+    """Return whether the models go, too, and where they are: all that counts where the role is removed."""
+    return as_bool(values["remove_models"], "remove_models", problems), _path(values, "models_dir", problems)
+
+
+def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
+    """Cast raw values, which are named like the inputs without the role's name; notes every problem."""
+
+    def whole(name: str, low: int, high: int) -> int:
+        return as_int(values[name], name, low, high, problems)
+
+    def truth(name: str) -> bool:
+        return as_bool(values[name], name, problems)
+
+    _choice(values, "state", STATES, problems)
+    keep_alive = str(values["keep_alive"])
+    if not DURATION.fullmatch(keep_alive):
+        problems.add("keep_alive", f"{keep_alive!r} is no duration; write 5m, 24h, 0 (never) or -1 (for ever).")
+    kv_cache_type = _choice(values, "kv_cache_type", KV_CACHE_TYPES, problems)
+    flash_attention = truth("flash_attention")
+    if kv_cache_type in KV_CACHE_TYPES[1:] and not flash_attention:
+        problems.add(
+            "kv_cache_type", f"{kv_cache_type} needs jetson_ollama_flash_attention: true; Ollama drops it else."
+        )
+    if values["registry_username"] and not values["registry_password"]:
+        problems.add("registry_password", "is empty, but there is a jetson_ollama_registry_username; give both.")
+    models = values["models"] or []
+    if not isinstance(models, (list, tuple)):
+        problems.add("models", f"{models!r} is not a list.")
+        models = []
+    port = whole("port", 1024, 65535)
+    other_ports = {
+        who: as_int(other, f"other_ports.{who}", 1, 65535, problems)
+        for who, other in _mapping(values, "other_ports", problems).items()
+    }
+    for who, other in other_ports.items():
+        if other == port:
+            problems.add("port", f"{port} is the port of {who}, too; give one of the two another port.")
+    client, client_url, client_sha256 = _client(values, problems)
+    for name in ("pull_timeout", "model_timeout"):
+        whole(name, 1, 86400)
     return Inputs(
         image=str(values["image"] or ""),
-        images={str(family): str(image) for family, image in dict(values["images"] or {}).items()},
-        port=as_int(values["port"], "port", 1024, 65535, problems),
-        other_ports=_ports(values, problems),
-        models=tuple(values["models"] or ()),
-        models_dir=str(values["models_dir"]),
+        images=_images(values, problems),
+        port=port,
+        other_ports=other_ports,
+        models=tuple(models),
+        models_dir=_path(values, "models_dir", problems),
+        published_dir=_path(values, "published_dir", problems),
+        remove_other_models=truth("remove_other_models"),
+        remove_models=truth("remove_models"),
         keep_alive=keep_alive,
-        context_length=as_int(values["context_length"], "context_length", 64, 1 << 24, problems),
-        num_parallel=as_int(values["num_parallel"], "num_parallel", 1, 64, problems),
-        max_loaded_models=as_int(values["max_loaded_models"], "max_loaded_models", 1, 64, problems),
-        max_queue=as_int(values["max_queue"], "max_queue", 1, 65536, problems),
+        context_length=whole("context_length", 64, 1 << 24),
+        num_parallel=whole("num_parallel", 1, 64),
+        max_loaded_models=whole("max_loaded_models", 1, 64),
+        max_queue=whole("max_queue", 1, 65536),
         kv_cache_type=kv_cache_type,
         flash_attention=flash_attention,
-        environment=environment,
-        memory_reserve_mib=as_int(values["memory_reserve_mib"], "memory_reserve_mib", 0, 1 << 20, problems),
-        memory_overhead_mib=as_int(values["memory_overhead_mib"], "memory_overhead_mib", 0, 1 << 20, problems),
-        require_gpu=as_bool(values["require_gpu"], "require_gpu", problems),
-        require_gpu_force=as_bool(values["require_gpu_force"], "require_gpu_force", problems),
-        gpu_share=as_int(values["gpu_share"], "gpu_share", 1, 100, problems),
+        environment=_environment(values, problems),
+        memory_reserve_mib=whole("memory_reserve_mib", 0, 1 << 20),
+        memory_overhead_mib=whole("memory_overhead_mib", 0, 1 << 20),
+        start_timeout=whole("start_timeout", 1, 86400),
+        require_gpu=truth("require_gpu"),
+        require_gpu_force=truth("require_gpu_force"),
+        gpu_share=whole("gpu_share", 1, 100),
         client=client,
-        client_url=str(values["client_url"] or ""),
+        client_url=client_url,
         client_sha256=client_sha256,
-        registry_username=str(values["registry_username"] or ""),
-        registry_ca=str(values["registry_ca"] or ""),
+        registry_ca_text=str(values.get("registry_ca_text") or ""),
+        client_text=str(values.get("client_text") or ""),
+        docker_hold=truth("docker_hold"),
         docker=Wanted(
-            data_root=posixpath.normpath(str(values["docker_data_root"])) if values["docker_data_root"] else "",
-            log_max_mib=as_int(values["docker_log_max_mib"], "docker_log_max_mib", 0, 1 << 20, problems),
-            log_files=as_int(values["docker_log_files"], "docker_log_files", 1, 1000, problems),
-            live_restore=as_bool(values["docker_live_restore"], "docker_live_restore", problems),
+            data_root=_path(values, "docker_data_root", problems),
+            log_max_mib=whole("docker_log_max_mib", 0, 1 << 20),
+            log_files=whole("docker_log_files", 1, 1000),
+            live_restore=truth("docker_live_restore"),
         ),
-        docker_hold=as_bool(values["docker_hold"], "docker_hold", problems),
     )
 
 
-def choose_image(inputs: Inputs, family: str, problems: Problems) -> Image | None:
+def choose_image(inputs: Inputs, family: str, unfit: Problems) -> Image | None:
     """Return the image to run: the one that was named, or the one for what the matrix says runs here."""
-    name = "image"
-    text = inputs.image
-    if not text:
-        name = f"images.{family}"
-        text = inputs.images.get(family, "")
-    known = jetson_matrix.FAMILIES.get(family)
-    if not text:
-        fitting = " or ".join(known.images) if known else "ollama/ollama"
-        problems.add(
-            name,
-            f"there is no image for this device; give {fitting} by its digest, as {fitting.split()[0]}@sha256:<digest> "
-            f"(`docker buildx imagetools inspect {fitting.split()[0]}:<version>` shows it).",
-        )
-        return None
-    try:
+    text = inputs.image or inputs.images.get(family, "")
+    if text:
         return parse_image(text)
-    except ValueError as error:
-        problems.add(name, f"{error}.")
-        return None
+    known = jetson_matrix.FAMILIES.get(family)
+    fitting = " or ".join(known.images) if known else "ollama/ollama"
+    unfit.add(
+        f"images.{family}",
+        f"there is no image for this device; give {fitting} by its digest, as {fitting.split()[0]}@sha256:<digest> "
+        f"(`docker buildx imagetools inspect {fitting.split()[0]}:<version>` shows it).",
+    )
+    return None
 
 
 def environment(inputs: Inputs, family: str) -> dict[str, str]:
@@ -235,13 +314,20 @@ def container(inputs: Inputs, image: Image, family: str, limit_mib: int, certifi
         "env": environment(inputs, family),
         "volumes": [f"{inputs.models_dir}:{HOME}:rw", f"{CA_DIRECTORY}:{CA_DIRECTORY}:ro"],
         "memory": f"{limit_mib}m",
+        "runtime": "nvidia",
+        "network_mode": "host",
+        "read_only": True,
+        "tmpfs": ["/tmp:rw,nosuid,nodev,mode=1777"],  # noqa: S108 (the container's own)
+        "security_opts": ["no-new-privileges:true"],
+        "cap_drop": ["ALL"],
+        "restart_policy": "unless-stopped",
     }
     labels = {ROLE_LABEL: ROLE, INPUTS_LABEL: digest([wanted, certificates])}
     return {**wanted, "labels": labels}
 
 
 def superseded(images: Sequence[str], wanted: str) -> list[str]:
-    """Return the images that may go: the one that runs stays, and the one before it for a quick way back."""
+    """Return the images that may go: the one that runs stays, and the one before it, to go back to quickly."""
     others = [name for name in images if name != wanted]
     return others[:-1]
 
@@ -261,8 +347,8 @@ def ownership_problem(found: Mapping[str, Any] | None) -> str:
 
 
 def wrapper_problem(client: str, text: str | None) -> str:
-    """Say that somebody else's file lies where the `ollama` command goes; '' where not. None is no file."""
-    if client == "none" or text is None or WRAPPER_MARK in text:
+    """Say that somebody else's file is where the `ollama` command goes; '' where not. None is no file."""
+    if client == "none" or text is None or MARK in text:
         return ""
     return (
         f"{WRAPPER} is there and is not this role's (a client that was installed by hand); move it away "
@@ -270,25 +356,16 @@ def wrapper_problem(client: str, text: str | None) -> str:
     )
 
 
-def check_ports(inputs: Inputs, owner: str, problems: Problems) -> None:
-    """Refuse a port that somebody else has.
-
-    Args:
-        inputs: The role's inputs.
-        owner: Who listens on the port now and is not our container; '' for nobody.
-        problems: Where problems go.
-    """
-    for who, port in inputs.other_ports.items():
-        if port == inputs.port:
-            problems.add("port", f"{port} is the port of {who}, too; give one of the two another port.")
+def check_port(inputs: Inputs, owner: str, unfit: Problems) -> None:
+    """Refuse a port that somebody else has on this device; the owner is '' where nobody has."""
     if owner:
-        problems.add("port", f"{inputs.port} is taken on this device by {owner}; stop that, or give another port.")
+        unfit.add("port", f"{inputs.port} is taken on this device by {owner}; stop that, or give another port.")
 
 
-def check_gpu(inputs: Inputs, real_jetson: bool, problems: Problems) -> None:
+def check_gpu(inputs: Inputs, real_jetson: bool, unfit: Problems) -> None:
     """Refuse to go without the proof where there is a GPU to prove."""
     if not inputs.require_gpu and real_jetson and not inputs.require_gpu_force:
-        problems.add(
+        unfit.add(
             "require_gpu",
             "is false, and this is a real Jetson: a model on its CPU is ten times slower. Take it out, or set "
             "jetson_ollama_require_gpu_force: true if that is what you want.",
@@ -304,11 +381,11 @@ class Size:
     held: bool
 
 
-def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, problems: Problems) -> None:
+def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, unfit: Problems) -> None:
     """Refuse models that do not fit the board's memory, with the numbers."""
     budget = memory_mib - inputs.memory_reserve_mib
     if budget < 512:
-        problems.add(
+        unfit.add(
             "memory_reserve_mib",
             f"{inputs.memory_reserve_mib} MiB of the board's {memory_mib} MiB leave {budget} MiB; lower it.",
         )
@@ -319,7 +396,7 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, problem
     if total <= budget:
         return
     detail = "; ".join(f"{name} {weights} MiB of weights + {inputs.memory_overhead_mib} MiB" for name, weights in needs)
-    problems.add(
+    unfit.add(
         "models",
         f"what is loaded at a time needs {total} MiB ({detail}), the board has {memory_mib} MiB of which "
         f"{inputs.memory_reserve_mib} MiB are kept for the system: {budget} MiB are left. Take a smaller model or "
@@ -328,19 +405,31 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, problem
     )
 
 
-def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, problems: Problems) -> None:
+def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, unfit: Problems) -> None:
     """Refuse models that do not fit the disk, with the numbers."""
     missing = [(size.name, -(-size.weights // MIB)) for size in sizes if not size.held and size.weights]
     total = sum(weights for _, weights in missing)
     reserve = DISK_RESERVE // MIB
     if total + reserve <= free_mib or not missing:
         return
-    problems.add(
+    unfit.add(
         "models_dir",
         f"{inputs.models_dir} has {free_mib} MiB free, and {total} MiB are to come "
         f"({', '.join(f'{name} {weights}' for name, weights in missing)}) beside {reserve} MiB that stay free: "
         "make room, or give a directory on a larger disk.",
     )
+
+
+def proof(model: str, container_inputs: str, require_gpu: bool, gpu_share: int) -> str:
+    """Return what the receipt holds of a model that has answered; where this has changed it must answer again.
+
+    Args:
+        model: The digest of its manifest, 64 hexadecimal digits.
+        container_inputs: The label of the container that it answered in.
+        require_gpu: Whether it had to be on the GPU.
+        gpu_share: How much of it, in percent.
+    """
+    return digest([model, container_inputs, require_gpu, gpu_share])
 
 
 def manifest_path(models_dir: str, name: str) -> str:

@@ -45,7 +45,7 @@ FRUITLESS_ATTEMPTS = 5
 LEAST_PROGRESS = 1 << 20
 #: Seconds between attempts: the first, and the longest.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 10.0
-#: What another attempt does not mend, in Ollama's words, and what it means.
+#: What another attempt does not cure, in Ollama's words, and what it means.
 HOPELESS: tuple[tuple[str, str], ...] = (
     (r"no space left|ENOSPC|disk quota exceeded", "the disk is full"),
     (r"file does not exist|manifest unknown|not found", "the registry does not have it"),
@@ -59,7 +59,7 @@ HOPELESS: tuple[tuple[str, str], ...] = (
 
 
 def hopeless(reason: str) -> str:
-    """Return what an error means that another attempt cannot mend; '' for one that may pass."""
+    """Return what an error means that another attempt cannot cure; '' for one that may pass."""
     return next((meaning for pattern, meaning in HOPELESS if re.search(pattern, reason, re.IGNORECASE)), "")
 
 
@@ -175,7 +175,7 @@ def pull_stream(
     """Let Ollama pull a model; taken up again as long as there is progress.
 
     Raises:
-        OllamaError: It was given up; the message tells how far it had come.
+        OllamaError: It was given up; the message says how far it had come.
     """
     wait = FIRST_WAIT
     while True:

@@ -42,10 +42,14 @@ def planner(role: str) -> Planner:
     """
     if role == "host_baseline":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.host_baseline import plan
+    elif role == "jetson_baseline":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.jetson_baseline import plan
     elif role == "pi_baseline":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.pi_baseline import plan
     elif role == "model_pipeline":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.model_pipeline import plan
+    elif role == "jetson_ollama":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.jetson_ollama import plan
     elif role == "endpoint_proxy":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_proxy import plan
     else:

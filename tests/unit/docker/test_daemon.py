@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import parse_status
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveUnit
 
 NVIDIA = {"args": [], "path": "nvidia-container-runtime"}
 OURS = {
@@ -111,13 +113,13 @@ INFO = {
     ("content", "info", "modified", "started", "reasons"),
     [
         (OURS, INFO, 10, 20, []),
-        (OURS, {}, 10, 20, ["it does not run"]),
-        (OURS, {**INFO, "Runtimes": {"runc": {}}}, 10, 20, ["it does not know the runtime nvidia"]),
-        (OURS, {**INFO, "LiveRestoreEnabled": False}, 10, 20, ["live-restore differs"]),
-        ({**OURS, "data-root": "/x"}, INFO, 10, 20, ["its data lies in /var/lib/docker"]),
-        ({**OURS, "log-driver": "journald"}, INFO, 10, 20, ["its log driver differs"]),
+        (OURS, {}, 10, 20, ["is not running"]),
+        (OURS, {**INFO, "Runtimes": {"runc": {}}}, 10, 20, ["does not know the runtime nvidia"]),
+        (OURS, {**INFO, "LiveRestoreEnabled": False}, 10, 20, ["runs without live-restore"]),
+        ({**OURS, "data-root": "/x"}, INFO, 10, 20, ["keeps its data in /var/lib/docker, not in /x"]),
+        ({**OURS, "log-driver": "journald"}, INFO, 10, 20, ["logs to json-file, not to journald"]),
         # log-opts are in no answer of the daemon: only the times tell.
-        (OURS, INFO, 20, 10, ["/etc/docker/daemon.json is younger than its start"]),
+        (OURS, INFO, 20, 10, ["runs since before /etc/docker/daemon.json changed"]),
         ({}, {**INFO, "LiveRestoreEnabled": False}, 0, 20, []),
     ],
 )
@@ -127,10 +129,51 @@ def test_why_dockerd_is_restarted(
     assert decide.restart_reasons(content, info, modified, started) == reasons
 
 
+@pytest.mark.parametrize(
+    ("current", "sentences"),
+    [
+        (OURS, []),
+        ({**OURS, "live-restore": False}, ["live-restore is false, not true"]),
+        (
+            {**OURS, "log-opts": {"max-size": "1g", "max-file": "3"}},
+            ['log-opts.max-size is "1g", not "10m"'],
+        ),
+        (
+            {**OURS, "runtimes": {}},
+            ['runtimes.nvidia is not set, not {"args": [], "path": "nvidia-container-runtime"}'],
+        ),
+    ],
+)
+def test_what_differs_in_the_file(current: dict[str, Any], sentences: list[str]) -> None:
+    settings = decide.settings(current, Wanted())
+    assert decide.differences(current, decide.merged(current, settings), settings) == sentences
+
+
+UP = LiveUnit(loaded=True, active=True, enabled=True, since=1.0)
+MASKED = LiveUnit(loaded=False, active=True, enabled=False, since=1.0, masked=True)
+
+
+@pytest.mark.parametrize(
+    ("service", "socket", "sentences"),
+    [
+        (UP, UP, []),
+        (None, None, []),
+        (LiveUnit(loaded=False, active=False, enabled=False, since=0.0), None, []),
+        (MASKED, UP, ["docker.service: is masked"]),
+        (UP, MASKED, ["docker.socket: is masked"]),
+        (LiveUnit(loaded=True, active=True, enabled=False, since=1.0), UP, ["docker.service: is not enabled"]),
+    ],
+)
+def test_dockerd_comes_up_at_the_next_boot(
+    service: LiveUnit | None, socket: LiveUnit | None, sentences: list[str]
+) -> None:
+    assert decide.unit_problems(service, socket) == sentences
+
+
 def test_dockerd_learns_of_new_ca_certificates() -> None:
     assert decide.restart_reasons(OURS, INFO, 10, 20, trusted=15) == []
     assert decide.restart_reasons(OURS, INFO, 10, 20, trusted=25) == [
-        "the host trusts other CA certificates since its start"
+        "runs since before the host's CA certificates changed"
     ]
 
 
@@ -221,7 +264,7 @@ Status: install ok installed
     ],
 )
 def test_holds(hold: bool, coming: list[str], names: dict[str, str]) -> None:
-    found = decide.selections(STATUS, coming, hold)
+    found = decide.selections(parse_status(STATUS), coming, hold)
     assert {entry["name"]: entry["selection"] for entry in found} == names
 
 
@@ -235,7 +278,7 @@ def test_holds(hold: bool, coming: list[str], names: dict[str, str]) -> None:
         ("/mnt/nvme/docker", ["web", "db"], [], False, "web, db. Stop them (`docker stop web db`)"),
         ("/mnt/nvme/docker", [], ["lost+found"], False, "is not empty (lost+found)"),
         ("/mnt/nvme", [], [], True, "such as /mnt/nvme/docker"),
-        ("/var/lib/docker/new", [], [], False, "lies inside /var/lib/docker"),
+        ("/var/lib/docker/new", [], [], False, "is inside /var/lib/docker"),
         ("docker", [], [], False, "give an absolute path"),
     ],
 )

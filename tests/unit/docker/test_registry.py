@@ -209,7 +209,7 @@ def test_a_pull_is_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "again", "mend"),
+    ("error", "again", "advice"),
     [
         ("unexpected EOF", True, "run the play again"),
         ("Get https://r/v2/: net/http: request canceled (Client.Timeout exceeded)", True, "run the play again"),
@@ -219,12 +219,12 @@ def test_a_pull_is_followed() -> None:
         ("manifest unknown: manifest unknown", False, "jetson_ollama_image"),
     ],
 )
-def test_an_error_in_the_stream(error: str, again: bool, mend: str) -> None:
+def test_an_error_in_the_stream(error: str, again: bool, advice: str) -> None:
     state = jetson_pull.PullState()
     state.take({"errorDetail": {"message": error}, "error": error})
     assert state.error == error
     assert jetson_pull.is_worth_another_try(error) is again
-    assert mend in jetson_pull.mend(error)
+    assert advice in jetson_pull.advice(error)
 
 
 @pytest.mark.parametrize(("free", "fits"), [(4 << 30, True), (1 << 30, False)])

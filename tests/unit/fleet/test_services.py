@@ -10,7 +10,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services impo
     OLLAMA,
     Endpoint,
     FleetError,
-    files_on_device,
     plan_device,
 )
 
@@ -18,38 +17,31 @@ SHA256 = "a" * 64
 GGUF = {"name": "smollm2", "source": {"repo": "org/name", "revision": "0" * 40}}
 PHI3 = {"name": "phi3-mini", "source": {"ollama": "phi3:mini", "digest": f"sha256:{SHA256}"}}
 MODELS = [GGUF, PHI3]
-FILES = {"smollm2": {"path": "/models/smollm2/x.gguf", "sha256": SHA256}}
 
 
 def test_a_pi_serves_artifacts_with_llama_cpp() -> None:
-    plan = plan_device([{"model": "smollm2", "context": 2048}], MODELS, "pi", {})
+    plan = plan_device([{"model": "smollm2", "context": 2048}], MODELS, "pi")
     assert plan.llama_instances == [{"model": "smollm2", "context": 2048, "port": 8080}]
     assert plan.wanted == ["smollm2"]
     assert plan.ollama_models == []
     assert plan.endpoints == [Endpoint(LLAMA_CPP, "smollm2", "smollm2", 8080, ui=True)]
 
 
-def test_a_jetson_serves_a_registry_s_model_and_an_artifact_by_a_second_name() -> None:
+def test_a_jetson_serves_a_registry_s_model_and_an_artifact_by_another_name() -> None:
     services = [{"model": "phi3-mini"}, {"model": "smollm2", "aliases": ["small"], "parameters": {"temperature": 0}}]
-    plan = plan_device(services, MODELS, "jetson", FILES)
+    plan = plan_device(services, MODELS, "jetson")
     assert plan.llama_instances == []
     assert plan.ollama_models == [
         {"name": "phi3:mini", "digest": f"sha256:{SHA256}", "registry": ""},
-        {"name": "smollm2", **FILES["smollm2"], "aliases": ["small"], "parameters": {"temperature": 0}},
+        {"name": "smollm2", "published": "smollm2", "aliases": ["small"], "parameters": {"temperature": 0}},
     ]
     assert plan.wanted == ["smollm2"]
     assert plan.ollama_port == 11434
     assert [endpoint.model for endpoint in plan.endpoints] == ["phi3:mini", "smollm2"]
 
 
-def test_an_artifact_that_has_not_arrived_is_pending() -> None:
-    plan = plan_device([{"model": "smollm2"}], MODELS, "jetson", {})
-    assert plan.ollama_models == []
-    assert plan.ollama_pending == ["smollm2"]
-
-
 def test_one_device_may_run_both_engines() -> None:
-    plan = plan_device([{"model": "phi3-mini"}, {"model": "smollm2", "engine": "llama.cpp"}], MODELS, "jetson", {})
+    plan = plan_device([{"model": "phi3-mini"}, {"model": "smollm2", "engine": "llama.cpp"}], MODELS, "jetson")
     assert [(endpoint.engine, endpoint.port) for endpoint in plan.endpoints] == [(OLLAMA, 11434), (LLAMA_CPP, 8080)]
     assert plan.llama_instances == [{"model": "smollm2", "port": 8080}]
     assert plan.other_ports == {"endpoint_proxy": 11434, "llama-server smollm2": 8080}
@@ -98,7 +90,7 @@ def test_what_does_not_fit_is_refused_by_name(
     services: list[Any], models: list[Any], board: str, words: list[str]
 ) -> None:
     with pytest.raises(FleetError) as refused:
-        plan_device(services, models, board, {})
+        plan_device(services, models, board)
     assert [word for word in words if word not in str(refused.value)] == []
 
 
@@ -118,19 +110,12 @@ def test_what_does_not_fit_is_refused_by_name(
 def test_a_device_meets_the_roles_of_its_board_and_its_engines(
     services: list[Any], board: str, engines: list[str], roles: list[str]
 ) -> None:
-    plan = plan_device(services, MODELS, board, {})
+    plan = plan_device(services, MODELS, board)
     assert plan.engines == engines
     assert [role for role in plan.roles if role not in ("host_baseline", "model_pipeline", "endpoint_tls")] == roles
 
 
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(FleetError) as refused:
-        plan_device([{"model": "a"}, {"model": "b"}], MODELS, "pi", {})
+        plan_device([{"model": "a"}, {"model": "b"}], MODELS, "pi")
     assert len(str(refused.value).splitlines()) == 2
-
-
-def test_files_follow_from_manifests_and_broken_ones_count_as_missing() -> None:
-    manifest = {"files": [{"kind": "model", "path": f"{SHA256[:12]}.gguf", "sha256": SHA256, "size": 1}]}
-    assert files_on_device("/models", {"smollm2": manifest, "broken": {"files": [{}]}}) == {
-        "smollm2": {"path": f"/models/smollm2/{SHA256[:12]}.gguf", "sha256": SHA256}
-    }

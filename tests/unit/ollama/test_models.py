@@ -88,7 +88,7 @@ def test_names(name: str, normal: str) -> None:
         ({"name": "edge-slm-replaced/x"}, "take another one"),
         ({"digest": "sha256:12"}, "models[0].digest: must be the sha256 of the model's manifest"),
         ({"digest": ""}, "models[0].digest: must be"),
-        ({"path": "/m/x.gguf"}, "has digest and path"),
+        ({"path": "/m/x.gguf"}, "has digest and path; give digest for a registry"),
         ({"registry": "https://x"}, "models[0].registry: 'https://x' is no host"),
         ({"registry": "hf.co"}, "models[0].registry: 'hf.co/x/x': a model of Hugging Face"),
         ({"registry": "registry.ollama.ai/library"}, ""),
@@ -112,7 +112,7 @@ def test_entries_of_a_registry(changes: dict[str, Any], said: str) -> None:
     [
         ({}, ""),
         ({"path": "x.gguf"}, "is not absolute"),
-        ({"sha256": "abc"}, "models[0].sha256: must be the file's sum"),
+        ({"sha256": "abc"}, "models[0].sha256: must be the file's sha256"),
         ({"registry": "r:5000"}, "a file comes from no registry"),
         ({"parameters": {"temprature": 1}}, "models[0].parameters.temprature: is not known to Ollama"),
         ({"parameters": {"temperature": "warm"}}, "temperature: must be a number; it is 'warm'"),
@@ -127,6 +127,43 @@ def test_entries_of_a_file(changes: dict[str, Any], said: str) -> None:
     _models, problems = read_models([{**FILE, **changes}])
     assert len(problems) == bool(said), problems
     assert said in "".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"context": 2048, "parameters": {"temperature": 0}, "system": "Be brief."}, ""),
+        ({"published": "../smol"}, "models[0].published: '../smol' is no name of a model of model_pipeline"),
+        ({"path": "/m/x.gguf", "sha256": GGUF}, "has path and published"),
+        ({"digest": f"sha256:{PIN}"}, "has digest and published; give digest for a registry"),
+        ({"registry": "r:5000"}, "models[0].registry: does not belong to a published model"),
+        ({"sha256": GGUF}, "models[0].sha256: does not belong to a published model"),
+    ],
+)
+def test_entries_of_a_published_model(changes: dict[str, Any], said: str) -> None:
+    problems = Problems()
+    parse_models([{"name": "smol", "published": "smol", **changes}], problems, published=True)
+    assert len(problems.found) == bool(said), problems.found
+    assert said in "".join(problems.found)
+
+
+def test_a_published_model_gets_its_context() -> None:
+    raw = [{"name": "smol", "published": "smollm2", "context": 2048}]
+    (model,) = parse_models(raw, Problems(), published=True)
+    assert (model.published, model.parameters) == ("smollm2", {"num_ctx": 2048})
+
+
+def test_ollama_itself_knows_no_published_models() -> None:
+    _models, problems = read_models([{"name": "smol", "published": "smol"}])
+    assert any("models[0].published: is not known" in problem for problem in problems)
+
+
+def test_damaged_models_are_brought_again() -> None:
+    (model,), _problems = read_models([PULLED])
+    held = {"phi3:mini": Held("phi3:mini", PIN, 1)}
+    assert make_plan([model], held, {}, remove_others=False).bring == ()
+    assert make_plan([model], held, {}, remove_others=False, damaged=["phi3:mini"]).bring == (model,)
 
 
 def test_values_that_became_strings_are_cast() -> None:
@@ -277,7 +314,7 @@ def test_the_manifest_of_a_container_image() -> None:
         ("dial tcp 10.0.0.1:5000: connect: connection refused", ""),
     ],
 )
-def test_errors_that_another_attempt_does_not_mend(reason: str, meaning: str) -> None:
+def test_errors_that_another_attempt_does_not_cure(reason: str, meaning: str) -> None:
     assert meaning in hopeless(reason)
     assert bool(hopeless(reason)) == bool(meaning)
 

@@ -58,13 +58,29 @@ def test_the_defaults_are_good() -> None:
         ({"environment": {"A B": "c"}}, "is no name of a variable"),
         ({"gpu_share": 101}, "jetson_ollama_gpu_share: must be a whole number from 1 to 100; it is 101"),
         ({"client": "pip"}, "choose one of wrapper, release, none"),
-        ({"client": "release"}, "jetson_ollama_client_sha256: must be the tarball's sum"),
+        ({"client": "release"}, "jetson_ollama_client_sha256: must be the tarball's sha256"),
         ({"models_dir": "models"}, "jetson_ollama_models_dir: 'models' is no directory of its own"),
         ({"docker_data_root": "/var"}, "jetson_ollama_docker_data_root: '/var' is no directory of its own"),
         (
             {"other_ports": {"proxy": 0}},
             "jetson_ollama_other_ports.proxy: must be a whole number from 1 to",
         ),
+        (
+            {"other_ports": {"llama-server smollm2": 11435}},
+            "jetson_ollama_port: 11435 is the port of llama-server smollm2, too",
+        ),
+        ({"other_ports": [11434]}, "jetson_ollama_other_ports: [11434] is not a dictionary."),
+        ({"models": "phi3:mini"}, "jetson_ollama_models: 'phi3:mini' is not a list."),
+        ({"models_dir": ""}, "jetson_ollama_models_dir: '' is no directory of its own"),
+        ({"published_dir": "models"}, "jetson_ollama_published_dir: 'models' is no directory of its own"),
+        ({"registry_username": "fleet"}, "jetson_ollama_registry_password: is empty, but there is"),
+        ({"state": "gone"}, "jetson_ollama_state: 'gone' is not known; choose one of present, absent."),
+        ({"require_gpu": "perhaps"}, "jetson_ollama_require_gpu: 'perhaps' is not a boolean"),
+        ({"start_timeout": 0}, "jetson_ollama_start_timeout: must be a whole number from 1 to"),
+        ({"image": "", "images": {}}, "jetson_ollama_images: is empty, and so is jetson_ollama_image"),
+        ({"image": "ollama/ollama:0.17.4"}, "jetson_ollama_image: 'ollama/ollama:0.17.4' has no digest, and tags move"),
+        ({"images": {"r36": "dustynv/ollama:r36.4.0"}}, "jetson_ollama_images.r36: 'dustynv"),
+        ({"images": {"orin": IMAGE}}, "jetson_ollama_images.orin: is not known; known are r36, r39."),
     ],
 )
 def test_refused_inputs(changes: dict[str, Any], says: str) -> None:
@@ -90,18 +106,12 @@ def test_which_image_runs(changes: dict[str, Any], family: str, reference: str) 
     assert image.reference == reference
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"image": ""}, "jetson_ollama_images.r36: there is no image for this device; give ollama/ollama or dustynv"),
-        ({"image": "ollama/ollama:0.17.4"}, "jetson_ollama_image: 'ollama/ollama:0.17.4' has no digest, and tags move"),
-        ({"image": "", "images": {"r36": "dustynv/ollama:r36.4.0"}}, "jetson_ollama_images.r36: 'dustynv"),
-    ],
-)
-def test_refused_images(changes: dict[str, Any], says: str) -> None:
+def test_a_device_without_an_image_is_refused() -> None:
     problems = Problems(prefix="jetson_ollama_")
-    assert decide.choose_image(inputs(**changes), "r36", problems) is None
-    assert says in problems.found[0]
+    assert decide.choose_image(inputs(image="", images={"r39": IMAGE}), "r36", problems) is None
+    assert problems.found[0].startswith(
+        "jetson_ollama_images.r36: there is no image for this device; give ollama/ollama or dustynv"
+    )
 
 
 def container(family: str = "r36", certificates: str = "a", **changes: Any) -> dict[str, Any]:
@@ -176,7 +186,7 @@ def test_whose_a_container_is(found: dict[str, Any] | None, says: str) -> None:
     ("client", "text", "refused"),
     [
         ("wrapper", None, False),
-        ("wrapper", f"#!/bin/sh\n# {decide.WRAPPER_MARK}; changes are overwritten.\n", False),
+        ("wrapper", f"#!/bin/sh\n# {decide.MARK}; changes are overwritten.\n", False),
         ("wrapper", "\x7fELF", True),
         ("release", "#!/bin/sh\n", True),
         ("none", "\x7fELF", False),
@@ -187,22 +197,35 @@ def test_whose_the_command_is(client: str, text: str | None, refused: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "owner", "says"),
+    ("owner", "says"),
     [
-        ({"other_ports": {"endpoint_proxy": 11434}}, "", ""),
-        (
-            {"other_ports": {"llama-server smollm2": 11435}},
-            "",
-            "jetson_ollama_port: 11435 is the port of llama-server smollm2, too",
-        ),
-        ({}, "ollama (process 812)", "jetson_ollama_port: 11435 is taken on this device by ollama (process 812)"),
+        ("", ""),
+        ("ollama (process 812)", "jetson_ollama_port: 11435 is taken on this device by ollama (process 812)"),
     ],
 )
-def test_ports(changes: dict[str, Any], owner: str, says: str) -> None:
+def test_a_port_that_is_taken(owner: str, says: str) -> None:
     problems = Problems(prefix="jetson_ollama_")
-    decide.check_ports(inputs(**changes), owner, problems)
+    decide.check_port(inputs(other_ports={"endpoint_proxy": 11434}), owner, problems)
     assert says in "".join(problems.found)
     assert bool(says) == bool(problems.found)
+
+
+def test_what_counts_where_the_role_is_removed() -> None:
+    problems = Problems(prefix="jetson_ollama_")
+    given = values(port="many", image="x", remove_models="yes", models_dir="/mnt/models/")
+    assert decide.absent_inputs(given, problems) == (True, "/mnt/models")
+    assert problems.found == []
+
+
+def test_when_a_model_must_answer_again() -> None:
+    first = decide.proof("a" * 64, "inputs", True, 100)
+    others = [
+        decide.proof("b" * 64, "inputs", True, 100),
+        decide.proof("a" * 64, "others", True, 100),
+        decide.proof("a" * 64, "inputs", False, 100),
+        decide.proof("a" * 64, "inputs", True, 90),
+    ]
+    assert len({first, *others}) == 5
 
 
 @pytest.mark.parametrize(

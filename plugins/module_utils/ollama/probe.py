@@ -1,0 +1,210 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read on a host what the plan of Ollama decides on. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import Digest, read_json, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Registry, RegistryError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
+    DEFAULT_REGISTRY,
+    Held,
+    Model,
+    held_models,
+    parse_manifest,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.transfer import blob_path
+
+#: Seconds for Ollama to answer, and for a registry to give the size of a model.
+PATIENCE = 10
+REGISTRY_PATIENCE = 5
+
+
+def process_parents() -> dict[int, int]:
+    """Return each process's parent."""
+    parents: dict[int, int] = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        words = read_text(path).rpartition(")")[2].split()
+        if len(words) > 1:
+            parents[int(path.split("/")[2])] = int(words[1])
+    return parents
+
+
+def holds_socket(pid: int, inodes: set[str]) -> bool:
+    """Tell whether a process has one of these sockets."""
+    for entry in glob.glob(f"/proc/{pid}/fd/*"):
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        if target.startswith("socket:[") and target[8:-1] in inodes:
+            return True
+    return False
+
+
+def port_owner(port: int, ours: int) -> str:
+    """Return who listens on a port and is not our container; '' for nobody.
+
+    Args:
+        port: A TCP port.
+        ours: Process of our container; 0 where it does not run.
+    """
+    inodes = {str(listener.inode) for listener in read_listeners() if listener.port == port}
+    if not inodes or (ours and holds_socket(ours, inodes)):
+        return ""
+    parents = process_parents()
+    for pid in sorted(parents):
+        if holds_socket(pid, inodes):
+            if ours and decide.descends_from(pid, ours, parents):
+                return ""
+            return f"{read_text(f'/proc/{pid}/comm').strip()} (process {pid})"
+    return "a process that cannot be seen"
+
+
+def trusted_certificates() -> str:
+    """Return the digest of the CA certificates that this host trusts."""
+    path = f"{decide.CA_DIRECTORY}/ca-certificates.crt"
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def read_manifest(path: str) -> list[dict[str, Any]]:
+    """Return the files that the manifest of a model on this host lists; none where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return parse_manifest(file.read())
+    except (OSError, ValueError):
+        return []
+
+
+def held_on_disk(models_dir: str) -> dict[str, Held]:
+    """Return the models in the directory, as the server would list them if it ran."""
+    root = f"{models_dir}/models/manifests"
+    tags = []
+    for path in glob.glob(f"{root}/*/*/*/*"):
+        with open(path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        name, _, tag = os.path.relpath(path, root).rpartition("/")
+        tags.append({"name": f"{name}:{tag}", "digest": digest})
+    return held_models(tags)
+
+
+def damage(models_dir: str, parts: Sequence[Mapping[str, Any]], deep: bool) -> str:
+    """Return what is wrong with a model's files; '' for nothing. Their content is read only where it is asked for."""
+    for part in parts:
+        path, digest = blob_path(models_dir, str(part["digest"])), str(part["digest"])
+        if not os.path.isfile(path):
+            return f"its file {digest[:19]}… is missing"
+        size = os.path.getsize(path)
+        if size != part["size"]:
+            return f"its file {digest[:19]}… has {size} bytes, not {part['size']}"
+        if deep and Digest("").of(path).hex != digest.partition(":")[2]:
+            return f"its file {digest[:19]}… has another content"
+    return ""
+
+
+def registry_weights(model: Model) -> tuple[int, str]:
+    """Return the bytes of a model as its registry tells them, and why it does not."""
+    registry = Registry(model.registry or DEFAULT_REGISTRY, timeout=REGISTRY_PATIENCE)
+    try:
+        return sum(file["size"] for file in parse_manifest(registry.manifest(model.repository, model.tag))), ""
+    except (ValueError, RegistryError) as error:
+        return 0, f"{model.name}: its size is not known ({error})"
+
+
+def model_sizes(models: Sequence[Model], models_dir: str, notes: list[str]) -> list[decide.Size]:
+    """Return what models weigh: as they are here, as their files are here, or as their registries tell."""
+
+    def size(model: Model) -> tuple[decide.Size, str]:
+        parts = read_manifest(decide.manifest_path(models_dir, model.name))
+        if parts:
+            return decide.Size(model.name, sum(part["size"] for part in parts), True), ""
+        if model.path:
+            return decide.Size(model.name, os.path.getsize(model.path) if os.path.isfile(model.path) else 0, False), ""
+        if not model.digest:
+            return decide.Size(model.name, 0, False), ""
+        weights, note = registry_weights(model)
+        return decide.Size(model.name, weights, False), note
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(size, models))
+    notes += [note for _size, note in found if note]
+    return [one for one, _note in found]
+
+
+@dataclass
+class Models:
+    """The models as they are wanted, and as they are on the host.
+
+    Args:
+        wanted: Each with path and sha256 of its file, where it is from one that is here.
+        raw: The same for M(edge_slm.fleet.jetson_ollama_models).
+        waiting: Names of those that model_pipeline has yet to bring.
+    """
+
+    wanted: list[Model] = field(default_factory=list)
+    raw: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, inputs: decide.Inputs, models: Sequence[Model]) -> Models:
+        """Look for the published files that models are to be made of."""
+        found = cls()
+        for number, model in enumerate(models):
+            entry = inputs.models[number]
+            if not model.published:
+                found.wanted.append(model)
+                found.raw.append(dict(entry))
+                continue
+            directory = os.path.join(inputs.published_dir, model.published)
+            try:
+                files = publish.artifacts(read_json(os.path.join(directory, publish.MANIFEST)))
+            except publish.ManifestError:
+                found.waiting.append(model.published)
+                continue
+            file = next(one for one in files if one.kind == "model")
+            path = os.path.join(directory, file.path)
+            found.wanted.append(replace(model, path=path, sha256=file.sha256))
+            rest = {key: value for key, value in entry.items() if key != "published"}
+            found.raw.append({**rest, "path": path, "sha256": file.sha256})
+        return found
+
+    @property
+    def waiting_sentences(self) -> list[str]:
+        """What model_pipeline has yet to bring, in sentences."""
+        return [f"model {name}: model_pipeline has not brought it yet" for name in self.waiting]
+
+
+@dataclass
+class Answers:
+    """What an Ollama that runs says: its version, its models, those that are loaded, and why it does not answer."""
+
+    version: str = ""
+    tags: list[dict[str, Any]] = field(default_factory=list)
+    running: list[dict[str, Any]] = field(default_factory=list)
+    silence: str = ""
+
+    @classmethod
+    def of(cls, server: Server) -> Answers:
+        """Ask a server."""
+        try:
+            version = str(server.call("GET", "/api/version", timeout=PATIENCE).get("version") or "")
+            tags = server.call("GET", "/api/tags", timeout=PATIENCE).get("models") or []
+            running = server.call("GET", "/api/ps", timeout=PATIENCE).get("models") or []
+        except OllamaError as error:
+            return cls(silence=str(error))
+        return cls(version, list(tags), list(running))
