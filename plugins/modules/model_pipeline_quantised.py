@@ -96,8 +96,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import 
 
 
 def announced_bytes(program: str, options: list[str], src: str, quantisation: str) -> int:
-    """Return how large the result is going to be, in bytes; the source's size where it cannot be told."""
-    told = subprocess.run(
+    """Return how large the result is going to be, in bytes; the source's size where it cannot be known."""
+    dry_run = subprocess.run(
         [program, *options, "--dry-run", src, quantisation],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -105,7 +105,7 @@ def announced_bytes(program: str, options: list[str], src: str, quantisation: st
         errors="replace",
         check=False,
     )
-    tensors = quantised_size(told.stdout) if told.returncode == 0 else 0
+    tensors = quantised_size(dry_run.stdout) if dry_run.returncode == 0 else 0
     # The dry run leaves out the header, which is that of the source (vocabulary and all).
     return tensors + read_header(src).data_offset if tensors else os.path.getsize(src)
 

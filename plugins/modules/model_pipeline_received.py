@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.received_model."""
+"""Module edge_slm.fleet.model_pipeline_received."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   url:
-    description: Address of the directory on the builder that the manifest lies in.
+    description: Address of the directory on the builder that the manifest is in.
     type: str
     required: true
   models_path:
@@ -67,6 +67,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     DurableError,
     mib,
     read_json,
+    remember_verified,
     require_space,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import NAME
@@ -125,6 +126,7 @@ def main() -> None:
         for job in jobs:
             fetch(job)
             os.chmod(job.dest, 0o644)
+            remember_verified(job.dest, job.digest)
         publish(directory, manifest, module.params["keep"])
     except (DurableError, OSError) as error:
         module.fail_json(msg=f"{name}: {error}")

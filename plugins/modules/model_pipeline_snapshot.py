@@ -11,7 +11,7 @@ module: model_pipeline_snapshot
 short_description: Bring a pinned revision of a Hugging Face repository to a host
 version_added: 0.1.0
 description:
-  - Asks the hub with huggingface_hub which files a revision has, with their sizes and sums, and brings those
+  - Asks the hub with huggingface_hub which files a revision has, with their sizes and checksums, and brings those
     that are wanted with aria2, resuming and verifying each.
   - The list is kept beside the directory. When it was made for the same inputs and all its files have
     their sizes, the network is not touched.

@@ -36,10 +36,10 @@ def manifest(device: Host, model: str) -> dict[str, Any]:
 )
 def test_files_are_what_the_manifest_says(name: str, model: str) -> None:
     device = host(name)
-    told = manifest(device, model)
-    assert told["name"] == model
-    assert [file["kind"] for file in told["files"]] == ["model"]
-    for file in told["files"]:
+    written = manifest(device, model)
+    assert written["name"] == model
+    assert [file["kind"] for file in written["files"]] == ["model"]
+    for file in written["files"]:
         path = f"{MODELS}/{model}/{file['path']}"
         assert file["path"] == f"{file['sha256'][:12]}.gguf"
         assert device.check_output(f"sha256sum {path}").split()[0] == file["sha256"]
@@ -47,13 +47,13 @@ def test_files_are_what_the_manifest_says(name: str, model: str) -> None:
         assert device.check_output(f"stat -c '%a %U' {path}") == "644 root"
 
 
-def test_manifest_tells_where_the_model_comes_from_and_what_it_needs() -> None:
-    told = manifest(host("builder-01"), REAL)
-    assert len(told["source"]["revision"]) == 40
-    assert (told["quantisation"], told["outtype"], told["architecture"]) == ("Q4_K_M", "f16", "llama")
-    assert (told["block_count"], told["head_count"], told["head_count_kv"]) == (30, 9, 3)
-    assert told["context_length"] == 8192
-    assert told["converter"], "which llama.cpp converted it"
+def test_manifest_says_where_the_model_comes_from_and_what_it_needs() -> None:
+    written = manifest(host("builder-01"), REAL)
+    assert len(written["source"]["revision"]) == 40
+    assert (written["quantisation"], written["outtype"], written["architecture"]) == ("Q4_K_M", "f16", "llama")
+    assert (written["block_count"], written["head_count"], written["head_count_kv"]) == (30, 9, 3)
+    assert written["context_length"] == 8192
+    assert written["converter"], "which llama.cpp converted it"
 
 
 def test_device_has_what_the_builder_published() -> None:

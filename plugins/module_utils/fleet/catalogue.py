@@ -114,7 +114,7 @@ class Source:
         return bool(self.repo) and not self.file
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides on the content: for an address its sum alone, wherever it is fetched from."""
+        """Return what decides on the content: for an address its sha256 alone, wherever it is fetched from."""
         if self.url:
             return {"sha256": self.sha256}
         if self.file:
@@ -164,7 +164,7 @@ class Model:
         return {**inputs, "imatrix": self.imatrix.identity()} if self.imatrix else inputs
 
     def inputs_digest(self) -> str:
-        """Return one sum of all that decides on what is published."""
+        """Return one digest of all that decides on what is published."""
         projector = self.projector.identity() if self.projector else None
         return digest({**self.quantised_inputs(), "projector": projector})
 
@@ -320,7 +320,7 @@ def _repo(place: str, given: Mapping[str, Any], problems: Problems, convertible:
         )
     for key in ("sha256", "size"):
         if key in given:
-            problems.add(f"{place}.{key}", "belongs to url or path; a hub tells the sums of its files")
+            problems.add(f"{place}.{key}", "belongs to url or path; a hub knows the sha256 of its files")
     if not file and not convertible:
         problems.add(f"{place}.file", "is missing: name the file in the repo")
     if file and not file.endswith(".gguf"):

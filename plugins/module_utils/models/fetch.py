@@ -38,7 +38,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress impor
 FRUITLESS_ATTEMPTS = 5
 MAX_REDIRECTS = 10
 
-#: aria2's exit codes (aria2c(1), EXIT STATUS) that another attempt cannot mend, and what they mean.
+#: aria2's exit codes (aria2c(1), EXIT STATUS) that another attempt cannot fix, and what they mean.
 HOPELESS = {
     3: "the server does not have it (404 or 410)",
     9: "the disk is full",
@@ -98,7 +98,7 @@ class Fetch:
 
     @property
     def local_path(self) -> str:
-        """Where it lies on the device itself, or '' for the network."""
+        """Where it is on the device itself, or '' for the network."""
         if self.url.startswith("/"):
             return self.url
         split = urllib.parse.urlsplit(self.url)
@@ -177,14 +177,14 @@ def _attempt(job: Fetch, lock: int) -> str:
         remove(job.part)
         return (
             f"{job.shown_url} is not what was expected: expected {job.digest}, found {found} "
-            f"in {arrived} bytes; it was removed. Either the sum is for another version of the file or the "
-            "transfer was corrupted: compare the sum with its source and run again"
+            f"in {arrived} bytes; it was removed. Either the sha256 is for another version of the file or the "
+            "transfer was corrupted: compare the sha256 with its source and run again"
         )
     return ""
 
 
 def _copy(job: Fetch) -> None:
-    """Copy a file that lies on the device."""
+    """Copy a file that is on the device."""
     try:
         with open(job.local_path, "rb") as source, open(job.part, "wb") as target, job.progress as progress:
             for block in iter(lambda: source.read(BLOCK), b""):
@@ -252,7 +252,7 @@ def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[
         "--auto-save-interval=0",
         "--console-log-level=error",
         "--download-result=hide",
-        # It says how large the file is where we were not told.
+        # It says how large the file is where that was not given.
         f"--summary-interval={0 if job.size else 1}",
         "--show-console-readout=false",
         "--enable-color=false",

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How large a GGUF becomes, told from the headers of the safetensors that it is converted from."""
+"""How large a GGUF becomes, from the headers of the safetensors that it is converted from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shapes(path: str) -> dict[str, list[int]]:
             raise SafetensorsError(f"{path} is not a safetensors file, or a torn one")
         try:
             header = json.loads(file.read(length))
-            return {name: list(told["shape"]) for name, told in header.items() if name != "__metadata__"}
+            return {name: list(about["shape"]) for name, about in header.items() if name != "__metadata__"}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SafetensorsError(f"{path} has a header that cannot be read: {error}") from error
 

@@ -78,7 +78,7 @@ def test_importance_matrix(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "place", "mend"),
+    ("bad", "place", "fix"),
     [
         ("m", "", "must be a dictionary with name and source"),
         (entry(name="A b"), ".name", "a-z"),
@@ -117,11 +117,11 @@ def test_importance_matrix(name: str) -> None:
         (entry(imatrix=REPO), ".imatrix.file", "name the file in the repo"),
     ],
 )
-def test_refusals_name_the_place_and_the_mend(bad: Any, place: str, mend: str) -> None:
+def test_refusals_name_the_place_and_the_fix(bad: Any, place: str, fix: str) -> None:
     (line,) = problems(bad)
     found, _, message = line.partition(": ")
     assert found == f"edge_slm_models[0]{place}"
-    assert mend in message
+    assert fix in message
 
 
 def test_all_problems_at_once() -> None:
@@ -168,7 +168,7 @@ def test_what_decides_on_the_result(changes: dict[str, Any], same: bool) -> None
     assert (one(**changes).inputs_digest() == one().inputs_digest()) is same
 
 
-def test_an_address_is_known_by_its_sum() -> None:
+def test_an_address_is_known_by_its_sha256() -> None:
     moved = one(source={**URL, "url": "https://elsewhere.example/y.gguf", "size": 5})
     assert moved.inputs_digest() == one(source=URL).inputs_digest()
 

@@ -1,0 +1,179 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan of the role model_pipeline; its decisions are in models/pipeline.py and fleet/catalogue.py.
+
+What a host is to have follows from the catalogue alone. Where models are received, the builder's manifests are needed
+only to fetch them: the site-wide look compares a device without knowing them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
+    DRAFT_END,
+    DurableError,
+    read_json,
+    require_space,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import Found, Model
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_access, read_files
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
+    Directory,
+    access_difference,
+    pending_directories,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import pipeline as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import derived
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import (
+    MANIFEST,
+    ManifestError,
+    artifacts,
+    damage,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
+
+#: How the names of those files end that this role leaves in a model's directory.
+OWN_ENDINGS = (MANIFEST, ".gguf", ".part", ".aria2", ".verified", DRAFT_END)
+#: What published files are for everybody.
+FILE_MODE = "0644"
+
+
+def read_live(model: Model, inputs: decide.Inputs, host: Host) -> decide.Live:
+    """Return what is on the host for one model."""
+    layout = inputs.layout
+    directory = os.path.join(layout.models_path, model.name)
+    manifest = read_json(os.path.join(directory, MANIFEST))
+    wrong, unknown = damage(directory, manifest, host.deep) if manifest else ("", [])
+    if inputs.receive_url:
+        return decide.Live(manifest, wrong, unknown)
+    found = Found(
+        published=str(manifest.get("inputs_digest", "")) if manifest and not wrong else "",
+        converted=bool(derived(layout.converted(model), model.converted_inputs())),
+        projector=bool(derived(layout.projector(model), model.converted_inputs())),
+        source=os.path.isdir(layout.source_dir(model)),
+    )
+    return decide.Live(manifest, wrong, unknown, found)
+
+
+def listed_files(directory: str, manifest: Mapping[str, Any]) -> list[str]:
+    """Return the paths of a published model's files that are there."""
+    try:
+        names = [MANIFEST, *(file.path for file in artifacts(manifest))]
+    except ManifestError:
+        return []
+    paths = [os.path.join(directory, name) for name in names]
+    return [path for path in paths if os.path.isfile(path)]
+
+
+def access_differences(paths: Iterable[str]) -> dict[str, str]:
+    """Return how modes and owners of files differ from those of published ones, by path."""
+    compared = {path: access_difference(Directory(path, FILE_MODE), read_access(path)) for path in paths}
+    return {path: found for path, found in compared.items() if found}
+
+
+def disk_problem(inputs: decide.Inputs, pending: Sequence[Model]) -> list[str]:
+    """Return that what is to be received does not fit, as far as its size is known."""
+    needed = 0
+    for model in pending:
+        directory = os.path.join(inputs.layout.models_path, model.name)
+        try:
+            files = artifacts(inputs.receive.get(model.name, {}))
+        except ManifestError:
+            continue
+        for file in files:
+            path = os.path.join(directory, file.path)
+            if not os.path.isfile(path):
+                part = f"{path}.part"
+                needed += file.size - (os.path.getsize(part) if os.path.isfile(part) else 0)
+    try:
+        require_space(os.path.join(inputs.layout.models_path, "x"), needed, ", ".join(model.name for model in pending))
+    except DurableError as error:
+        return [f"model_pipeline_path: {error}."]
+    return []
+
+
+def is_models(directory: str) -> bool:
+    """Tell whether a directory is a model's of this role: it is published, or a part of one has arrived."""
+    if read_json(os.path.join(directory, MANIFEST)).get("name") == os.path.basename(directory):
+        return True
+    return all(name.endswith(OWN_ENDINGS) for name in os.listdir(directory))
+
+
+def plan_absent(inputs: decide.Inputs) -> Plan:
+    """Return what the role has left on this host: published models and the cache."""
+    root, cache = inputs.layout.models_path, inputs.layout.cache_path
+    names = sorted(os.listdir(root)) if os.path.isdir(root) else []
+    paths = [os.path.join(root, name) for name in names]
+    models = [path for path in paths if os.path.isdir(path) and is_models(path)]
+    others = [path for path in (root, cache) if os.path.isdir(path) and (path == cache or not os.listdir(path))]
+    # Above are directories that other roles have, too.
+    above = [root, os.path.dirname(root), os.path.dirname(cache)]
+    return Plan(
+        pending=[
+            *(f"model {os.path.basename(path)}: is still on this host" for path in models),
+            *(f"directory {path}: is no longer wanted" for path in others),
+        ],
+        files={"uninstall": FileSet(remove=[*models, *others], prune=above)},
+    )
+
+
+def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
+    """Compare the host with the catalogue."""
+    problems = Problems(prefix="model_pipeline_")
+    cast = decide.Inputs.of(inputs, problems)
+    if problems.found:
+        return Plan(refusals=problems.found)
+    if cast.state == "absent":
+        return plan_absent(cast)
+    if not cast.models:
+        return Plan()
+
+    receives = bool(cast.receive_url)
+    live = {model.name: read_live(model, cast, host) for model in cast.models}
+    left = [model for model in cast.models if decide.is_left(model, live[model.name], receives)]
+    prepare = [] if receives else [decide.preparation(m, live[m.name].found, cast.layout, cast.tools) for m in left]
+
+    wanted = [Directory(cast.layout.models_path)]
+    wanted += [Directory(os.path.join(cast.layout.models_path, model.name)) for model in cast.models]
+    cache = Directory(cast.layout.cache_path)
+    if prepare or (not receives and os.path.isdir(cache.path)):
+        wanted.append(cache)
+    directories = FileSet(pending_directories(wanted, read_files(one.path for one in wanted)))
+    # It may be deleted at any time: that it is missing is no difference.
+    made = f"directory {cache.path}: is missing"
+    access = {
+        model.name: access_differences(
+            listed_files(os.path.join(cast.layout.models_path, model.name), live[model.name].manifest)
+        )
+        for model in cast.models
+        if model not in left
+    }
+    # Who sets a file's mode changes the file: that it is to be read again follows from that.
+    said = [m for m in cast.models if not access.get(m.name)]
+    models = [decide.sentence(model, live[model.name], receives) for model in said]
+    packages = [name for name in decide.PACKAGES if name not in host.packages]
+    waiting = [text for path, text in decide.tools_needed(prepare, cast.tools).items() if not os.path.exists(path)]
+    missing = decide.unavailable(left, cast.receive) if receives else []
+    return Plan(
+        unfit=disk_problem(cast, left) if receives else [],
+        pending=[
+            *(f"package {name}: is not installed" for name in packages),
+            *(text for text in directories.sentences() if text != made),
+            *filter(None, models),
+            *(f"file {path}: {found}" for paths in access.values() for path, found in paths.items()),
+        ],
+        waiting=waiting,
+        needs={
+            "packages": packages,
+            "prepare": prepare,
+            "receive": [cast.receive[m.name] for m in left if m.name in cast.receive] if receives else [],
+            "unavailable": missing,
+            "access": [path for paths in access.values() for path in paths],
+            "read": any(one.unknown for one in live.values()) or any(access.values()),
+        },
+        files={"configure": directories},
+    )

@@ -1,0 +1,250 @@
+"""The plan of model_pipeline: what a host lacks of the catalogue, without knowing what the builder has published."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DISK_RESERVE, write_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import parse_catalogue
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host import state
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish as publishing
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans import model_pipeline
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
+
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "model_pipeline"
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+SHA256 = hashlib.sha256(b"weights").hexdigest()
+READY = {"name": "m", "source": {"path": "/srv/m.gguf", "sha256": SHA256}}
+REPO = {"name": "m", "source": {"repo": "org/m", "revision": "0" * 40}}
+OLLAMA = {"name": "o", "source": {"ollama": "phi3:mini", "digest": f"sha256:{SHA256}"}}
+FILE = f"{SHA256[:12]}.gguf"
+URL = "http://builder-01:8090/models"
+
+
+@pytest.fixture(autouse=True)
+def own_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the tests' user for root."""
+    me = pwd.getpwuid(os.getuid()).pw_name
+    if me != "root":
+        monkeypatch.setattr(model_pipeline, "access_differences", lambda paths: {})
+        monkeypatch.setattr(state, "access_difference", lambda *_: "")
+
+
+def host(*packages: str) -> Host:
+    found = Host()
+    found.packages = dict.fromkeys(packages or ("aria2", "ca-certificates"), "1")
+    return found
+
+
+def ask(top: Path, on: Host | None = None, **changes: Any) -> Plan:
+    values = {name.removeprefix("model_pipeline_"): value for name, value in DEFAULTS.items()}
+    values |= {"models": [READY], "path": str(top / "models"), "cache_path": str(top / "cache")}
+    values |= {"quantize": str(top / "quantize"), "python": str(top / "python"), "converter_dir": str(top)}
+    return model_pipeline.plan({**values, **changes}, on or host())
+
+
+def manifest(entry: dict[str, Any] = READY, **changes: Any) -> dict[str, Any]:
+    (model,) = parse_catalogue([entry])
+    files = [publishing.artifact("model", SHA256, len("weights")).as_dict()]
+    return {"name": "m", "inputs_digest": model.inputs_digest(), "files": files, **changes}
+
+
+def published(top: Path, entry: dict[str, Any] = READY, **changes: Any) -> Path:
+    """Publish the model; return its directory."""
+    directory = top / "models" / "m"
+    directory.mkdir(parents=True)
+    (directory / FILE).write_text("weights")
+    write_json(str(directory / "manifest.json"), manifest(entry, **changes))
+    return directory
+
+
+@pytest.mark.parametrize("url", ["", URL])
+def test_nothing_is_pending_where_the_model_is_published(tmp_path: Path, url: str) -> None:
+    published(tmp_path)
+    found = ask(tmp_path, receive_url=url)
+    assert found.as_dict() == Plan(needs=found.needs, files=found.files).as_dict() | {"files": {"configure": False}}
+
+
+@pytest.mark.parametrize("url", ["", URL])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: (d / FILE).unlink(), f"model m: its file {FILE} is missing"),
+        (lambda d: (d / FILE).write_text("weighty"), f"model m: its file {FILE} differs from its manifest"),
+        (lambda d: (d / FILE).write_text("more weights"), f"model m: its file {FILE} differs from its manifest"),
+        (lambda d: (d / "manifest.json").unlink(), "model m: is not on this host"),
+        (lambda d: (d / "manifest.json").write_text("{"), "model m: is not on this host"),
+        (lambda d: write_json(str(d / "manifest.json"), manifest(inputs_digest="0")), "model m: is an older version"),
+        (
+            lambda d: write_json(str(d / "manifest.json"), manifest(files=[])),
+            "model m: its manifest.json cannot be used: it lists no files",
+        ),
+        (lambda d: d.chmod(0o700), "directory {models}/m: its mode is 0700, not 0755"),
+        (lambda d: (d / FILE).chmod(0o600), f"file {{models}}/m/{FILE}: its mode is 0600, not 0644"),
+        (lambda d: (d / "manifest.json").chmod(0o640), "file {models}/m/manifest.json: its mode is 0640, not 0644"),
+    ],
+)
+def test_each_difference_has_one_sentence(
+    tmp_path: Path, url: str, change: Callable[[Path], Any], sentence: str
+) -> None:
+    change(published(tmp_path))
+    expected = sentence.replace("{models}", str(tmp_path / "models"))
+    assert ask(tmp_path, receive_url=url).pending == [expected]
+
+
+def test_a_bare_host_lacks_everything(tmp_path: Path) -> None:
+    found = ask(tmp_path, host("bash"), receive_url=URL)
+    assert found.pending == [
+        "package aria2: is not installed",
+        "package ca-certificates: is not installed",
+        f"directory {tmp_path}/models: is missing",
+        f"directory {tmp_path}/models/m: is missing",
+        "model m: is not on this host",
+    ]
+    assert (found.refusals, found.unfit, found.waiting) == ([], [], [])
+
+
+def test_large_files_are_not_read_for_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = published(tmp_path)
+    monkeypatch.setattr(publishing, "QUICKLY_READ", 0)
+    found = ask(tmp_path)
+    assert found.pending == [f"model m: its file {FILE} has changed since it was verified"]
+    assert (found.needs["read"], found.needs["prepare"]) == (True, [])
+    assert publishing.intact(str(directory), manifest())
+    assert ask(tmp_path).pending == []
+    (directory / FILE).write_text("weighty")
+    assert not publishing.intact(str(directory), manifest())
+    assert ask(tmp_path).pending == [f"model m: its file {FILE} differs from its manifest"]
+
+
+def test_a_deep_look_reads_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = published(tmp_path)
+    assert publishing.intact(str(directory), manifest())
+    monkeypatch.setattr(publishing, "noted_digest", lambda _path: SHA256)
+    monkeypatch.setattr(publishing, "QUICKLY_READ", 0)
+    (directory / FILE).write_text("weighty")
+    deep = host()
+    deep.deep = True
+    assert ask(tmp_path).pending == []
+    assert ask(tmp_path, deep).pending == [f"model m: its file {FILE} differs from its manifest"]
+
+
+@pytest.mark.parametrize(
+    ("receive", "receives", "unavailable"),
+    [
+        ([], [], "model m: the builder has not published it; run the builder first: "),
+        ([manifest(inputs_digest="0")], ["m"], "model m: what the builder has published was made from another entry"),
+        ([manifest(name="other")], [], "model m: the builder has not published it"),
+        ([manifest(), manifest(name="other")], ["m"], ""),
+    ],
+)
+def test_only_what_is_pending_is_received(
+    tmp_path: Path, receive: list[Any], receives: list[str], unavailable: str
+) -> None:
+    found = ask(tmp_path, receive_url=URL, receive=receive)
+    assert [item["name"] for item in found.needs["receive"]] == receives
+    assert "".join(found.needs["unavailable"]).startswith(unavailable)
+    assert bool(found.needs["unavailable"]) == bool(unavailable)
+    assert found.needs["prepare"] == []
+    published(tmp_path)
+    settled = ask(tmp_path, receive_url=URL, receive=receive).needs
+    assert (settled["receive"], settled["unavailable"]) == ([], [])
+
+
+def test_what_does_not_fit_is_not_received(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Disk:
+        f_bavail, f_frsize = DISK_RESERVE + 5, 1
+
+    monkeypatch.setattr(os, "statvfs", lambda _path: Disk)
+    (text,) = ask(tmp_path, receive_url=URL, receive=[manifest()]).unfit
+    assert text.startswith("model_pipeline_path: disk too small for m: ")
+    assert ask(tmp_path, receive_url=URL).unfit == [], "how large it is only the manifest tells"
+
+
+def test_tools_are_waited_for(tmp_path: Path) -> None:
+    found = ask(tmp_path, models=[REPO])
+    assert [text.split(":")[0] for text in found.waiting] == [
+        "model_pipeline_python",
+        "model_pipeline_converter_dir",
+        "model_pipeline_quantize",
+    ]
+    assert "model m: is not on this host" in found.pending
+    for name in ("python", "convert_hf_to_gguf.py", "quantize"):
+        (tmp_path / name).touch()
+    found = ask(tmp_path, models=[REPO])
+    assert found.waiting == []
+    assert [item["steps"] for item in found.needs["prepare"]] == [["fetch", "convert", "quantise", "publish", "prune"]]
+    assert ask(tmp_path, models=[REPO], receive_url=URL).waiting == [], "who receives needs no tools"
+
+
+def test_original_weights_that_a_killed_run_has_left_are_pending(tmp_path: Path) -> None:
+    published(tmp_path, REPO)
+    (model,) = parse_catalogue([REPO])
+    Path(model_pipeline.decide.Layout("", str(tmp_path / "cache")).source_dir(model)).mkdir(parents=True)
+    found = ask(tmp_path, models=[REPO])
+    assert found.pending == ["model m: its original weights are still in the cache"]
+    assert [item["steps"] for item in found.needs["prepare"]] == [["prune"]]
+    assert ask(tmp_path, models=[REPO], receive_url=URL).pending == []
+
+
+@pytest.mark.parametrize("models", [[], [OLLAMA]])
+def test_with_nothing_to_prepare_nothing_is_pending(tmp_path: Path, models: list[Any]) -> None:
+    assert ask(tmp_path, host("bash"), models=models).pending == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"state": "gone"}, "model_pipeline_state: 'gone' is not known; give present or absent."),
+        ({"models": "m"}, "model_pipeline_models: must be a list of models"),
+        ({"models": [{**READY, "name": "M"}]}, "model_pipeline_models[0].name: 'M' must start with"),
+        ({"keep": 0}, "model_pipeline_keep: must be a whole number from 1"),
+        ({"keep": "two"}, "model_pipeline_keep: must be a whole number from 1"),
+        ({"receive": [manifest()]}, "model_pipeline_receive_url: is empty, but model_pipeline_receive has manifests"),
+        ({"receive": "m"}, "model_pipeline_receive: is not a list of manifests"),
+        ({"receive_url": "ftp://x"}, "model_pipeline_receive_url: 'ftp://x' must be"),
+        ({"hf_endpoint": ""}, "model_pipeline_hf_endpoint: '' must be"),
+        ({"path": "models"}, "model_pipeline_path: 'models' will not do; give an absolute path"),
+        ({"cache_path": "/var"}, "model_pipeline_cache_path: '/var' will not do; give an absolute path of 2"),
+    ],
+)
+def test_wrong_inputs_are_refused(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    found = ask(tmp_path, **changes)
+    assert [text for text in found.refusals if not text.startswith(sentence)] == []
+    assert found.refusals
+    assert found.pending == []
+
+
+def test_absent_removes_models_and_cache_and_nothing_else(tmp_path: Path) -> None:
+    published(tmp_path)
+    (tmp_path / "models" / "torn").mkdir()
+    (tmp_path / "models" / "torn" / f"{FILE}.part").touch()
+    (tmp_path / "models" / "somebodys").mkdir()
+    (tmp_path / "models" / "somebodys" / "notes").touch()
+    (tmp_path / "cache").mkdir()
+    found = ask(tmp_path, state="absent", models="no list", keep=0)
+    assert found.refusals == []
+    assert found.pending == [
+        "model m: is still on this host",
+        "model torn: is still on this host",
+        f"directory {tmp_path}/cache: is no longer wanted",
+    ]
+    assert list(found.files["uninstall"].remove) == [
+        f"{tmp_path}/models/m",
+        f"{tmp_path}/models/torn",
+        f"{tmp_path}/cache",
+    ]
+    assert found.files["uninstall"].prune[0] == f"{tmp_path}/models"
+
+
+def test_absent_is_settled_where_nothing_is_left(tmp_path: Path) -> None:
+    assert ask(tmp_path, state="absent").pending == []
+    (tmp_path / "models").mkdir()
+    assert ask(tmp_path, state="absent").pending == [f"directory {tmp_path}/models: is no longer wanted"]
