@@ -65,6 +65,7 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts
 
 
@@ -73,7 +74,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={"paths": {"type": "list", "elements": "path", "default": []}}, supports_check_mode=True
     )
-    module.exit_json(changed=False, ansible_facts={"edge_slm_jetson": facts.read(module.params["paths"])})
+    known = facts.read(output_of(["nvpmodel", "-q"]), module.params["paths"])
+    module.exit_json(changed=False, ansible_facts={"edge_slm_jetson": known})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ABSENT_UNIT,
@@ -23,8 +23,10 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_files,
     pending_removals,
     pending_units,
+    unit_sentences,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.nvpmodel import parse_query
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
 
 STATES = ("present", "absent")
 SWAP_MECHANISMS = ("", "none", "swapfile", "zram")
@@ -51,7 +53,15 @@ JTOP_GROUP = "jtop"
 #: Written last: what it says was installed completely.
 JTOP_INSTALLED = f"{JTOP_DIR}/installed.txt"
 JTOP_VERSION = "7.2.2"
+#: What pip is told to install.
+JTOP_PINS = "/var/cache/edge-slm/jtop-requirements.txt"
+#: What Python needs to make the environment.
+JTOP_PACKAGES = ("python3-venv",)
+#: What the role has set and does not take back.
+STAYS = "the power mode, the boot target, nvzramconfig and the package python3-venv"
 
+#: Who may read what was in memory.
+SWAP_FILE_ACCESS = "0600 root"
 #: Free disk that a swap file leaves, in MiB.
 SWAP_DISK_RESERVE_MIB = 2048
 
@@ -101,6 +111,7 @@ class Inputs:
     swap_file: str
     jtop: bool
     jtop_users: tuple[str, ...]
+    reboot: bool
     reboot_for_upgrades: bool
     #: Values that are not of their type or out of range.
     wrong: Sequence[str]
@@ -110,17 +121,36 @@ class Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
         wrong = Problems(prefix="jetson_baseline_")
         return cls(
-            state=str(values["state"]),
+            state="present",
             power_mode=str(values["power_mode"] or "").strip(),
             clocks=as_bool(values["clocks"], "clocks", wrong),
             headless=as_bool(values["headless"], "headless", wrong),
             swap_mechanism=str(values["swap_mechanism"] or ""),
             swap_mib=as_int(values["swap_mib"], "swap_mib", 256, 262144, wrong),
-            swap_file=str(values["swap_file"]),
+            swap_file=str(values["swap_file"] or ""),
             jtop=as_bool(values["jtop"], "jtop", wrong),
-            jtop_users=tuple(str(name) for name in values["jtop_users"] or ()),
+            jtop_users=as_texts(values["jtop_users"], "jtop_users", wrong),
+            reboot=as_bool(values["reboot"], "reboot", wrong),
             reboot_for_upgrades=as_bool(values["reboot_for_upgrades"], "reboot_for_upgrades", wrong),
             wrong=wrong.found,
+        )
+
+    @classmethod
+    def absent(cls) -> Inputs:
+        """Return what is wanted where nothing of the role is: the operator's other inputs do not matter then."""
+        return cls(
+            state="absent",
+            power_mode="",
+            clocks=False,
+            headless=False,
+            swap_mechanism="",
+            swap_mib=0,
+            swap_file="",
+            jtop=False,
+            jtop_users=(),
+            reboot=False,
+            reboot_for_upgrades=False,
+            wrong=(),
         )
 
 
@@ -151,8 +181,12 @@ class Live:
     swap_units: Mapping[str, str] = field(default_factory=dict)
     #: Size of the wanted swap file, None where there is none, and free disk where it lies.
     swap_file_mib: int | None = None
+    #: Its mode and owner, as in `0600 root`; '' where there is none.
+    swap_file_access: str = ""
     disk_free_mib: int = 0
-    #: What `jtop --version` prints, where the link on PATH leads, whether the environment's directory is there.
+    packages: Mapping[str, str] = field(default_factory=dict)
+    #: Version of jtop in its environment, '' where it cannot run; where the link on PATH leads; whether there is an
+    #: environment.
     jtop_version: str = ""
     jtop_link: str = ""
     jtop_dir: bool = False
@@ -270,20 +304,23 @@ def modes_of(live: Live) -> list[PowerMode]:
     return parse_modes(live.files[NVPMODEL_CONF].content) if NVPMODEL_CONF in live.files else []
 
 
-def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]:
-    """Return one sentence for each input that cannot be met; each names the variable and the mend."""
+def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[list[str], list[str]]:
+    """Return one sentence for each input that cannot be met, with the variable and what to do.
+
+    Returns:
+        What is wrong on any board, and what this one cannot be.
+    """
     collected = Problems(list(inputs.wrong), "jetson_baseline_")
     found, refuse = collected.found, collected.add
+    unfit: list[str] = []
     if not device["systemd"]:
-        found.append("This host was not booted by systemd: start it with systemd as its init.")
-    if inputs.state not in STATES:
-        refuse("state", f"{inputs.state!r} is unknown; choose present or absent.")
+        unfit.append("This host was not booted by systemd: start it with systemd as its init.")
     modes = modes_of(live)
     if inputs.power_mode and has_modes(live) and find_mode(inputs.power_mode, modes) is None:
         names = ", ".join(mode.name for mode in modes) or "none"
-        refuse(
-            "power_mode",
-            f"{inputs.power_mode!r} is no mode of this board; choose one of {names}, or '' to leave it alone.",
+        unfit.append(
+            f"jetson_baseline_power_mode: {inputs.power_mode!r} is no mode of this board; choose one of {names}, or '' "
+            "to leave it alone."
         )
     if inputs.swap_mechanism not in SWAP_MECHANISMS:
         choices = ", ".join(repr(name) for name in SWAP_MECHANISMS)
@@ -297,16 +334,15 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]
     if wants_swap_file(inputs, device) and live.swap_file_mib != inputs.swap_mib:
         free = live.disk_free_mib + (live.swap_file_mib or 0)
         if free < inputs.swap_mib + SWAP_DISK_RESERVE_MIB:
-            refuse(
-                "swap_mib",
-                f"a swap file of {inputs.swap_mib} MiB does not fit at {inputs.swap_file}: {free} MiB are free and "
-                f"{SWAP_DISK_RESERVE_MIB} stay so. Give a smaller size, another jetson_baseline_swap_file, or '' as "
-                "jetson_baseline_swap_mechanism to leave swap alone.",
+            unfit.append(
+                f"jetson_baseline_swap_mib: a swap file of {inputs.swap_mib} MiB does not fit at {inputs.swap_file}: "
+                f"{free} MiB are free and {SWAP_DISK_RESERVE_MIB} stay so. Give a smaller size, another "
+                "jetson_baseline_swap_file, or '' as jetson_baseline_swap_mechanism to leave swap alone."
             )
     for index, name in enumerate(inputs.jtop_users):
         if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", name):
             refuse(f"jtop_users[{index}]", f"{name!r} is no user name; use lower-case letters, digits, _ and -.")
-    return found
+    return found, unfit
 
 
 def wants_swap_file(inputs: Inputs, device: Mapping[str, Any]) -> bool:
@@ -334,11 +370,11 @@ def not_applicable(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dic
     return reasons
 
 
-def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dict[str, Any]:
+def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
     """Return everything that is still to be done, for inputs without problems.
 
-    The key `pending` names it in words, but for a reboot, which has the key `reboot` with its reasons. `stops` comes
-    before anything is written, `starts` after that.
+    In what the tasks need, `stops` comes before anything is written, `starts` after that. A reboot is pending only
+    where the role may do it; `reboot` has its reasons in any case.
     """
     present = inputs.state == "present"
     skip = not_applicable(inputs, device, live) if present else {}
@@ -382,44 +418,70 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dict[str, Any
     stops = [action for action in actions if action["state"] == "stopped"]
     starts = [action for action in actions if action["state"] != "stopped"]
 
-    def bounce(name: str) -> None:
+    def bounce(name: str, why: str) -> None:
         """Stop a unit before what it stands on changes, and start it afterwards."""
         if live.units.get(name, ABSENT_UNIT).active:
-            stops.append({"name": name, "state": "stopped", "enabled": True})
+            stops.append({"name": name, "state": "stopped", "enabled": True, "why": ""})
         starts[:] = [action for action in starts if action["name"] != name]
-        starts.append({"name": name, "state": "started", "enabled": True})
+        starts.append({"name": name, "state": "started", "enabled": True, "why": why})
 
     if make_swap:
-        bounce(swap_unit_name(inputs.swap_file))
+        bounce(swap_unit_name(inputs.swap_file), "its swap file changes")
     if clocks and mode is not None:
-        bounce(CLOCKS_UNIT)
+        bounce(CLOCKS_UNIT, "the power mode changes")
     elif clocks and clocks_locked(live.clocks_text) is False and CLOCKS_UNIT not in {a["name"] for a in starts}:
         # Somebody has set the clocks back, or another power mode.
-        starts.append({"name": CLOCKS_UNIT, "state": "restarted", "enabled": True})
+        why = "the clocks are not at their maximum"
+        starts.append({"name": CLOCKS_UNIT, "state": "restarted", "enabled": True, "why": why})
 
     target = present and inputs.headless and live.default_target != HEADLESS_TARGET
-    pending = [f"file {file.path}" for file in write] + [f"file {path} (remove)" for path in remove]
-    pending += [f"swap file {path} (remove)" for path in old_swap.values()]
-    pending += [f"swap file {inputs.swap_file} of {inputs.swap_mib} MiB"] * make_swap
-    pending += [f"power mode {mode.name}"] if mode else []
-    pending += [f"unit {action['name']} ({action['state']})" for action in [*stops, *starts]]
-    pending += ["default target"] * target
+    swap_access = swap_file and not make_swap and live.swap_file_access != SWAP_FILE_ACCESS
+    reboot = reboot_reasons(inputs, device, live) if present else []
+    may_reboot = inputs.reboot and bool(device["real_board"])
+
+    pending = [*FileSet(files=write, remove=remove).sentences()]
+    pending += [f"swap file {path}: is no longer wanted" for path in old_swap.values()]
+    if make_swap:
+        now = "is missing" if live.swap_file_mib is None else f"has {live.swap_file_mib} MiB"
+        pending.append(f"swap file {inputs.swap_file}: {now}, not {inputs.swap_mib} MiB")
+    if swap_access:
+        pending.append(f"swap file {inputs.swap_file}: its access is {live.swap_file_access}, not {SWAP_FILE_ACCESS}")
+    if mode is not None:
+        pending.append(f"power mode: is {mode_name(live) or 'unknown'}, not {mode.name}")
+    pending += unit_sentences(action for action in [*stops, *starts] if action["why"])
+    if target:
+        pending.append(f"boot target: is {live.default_target}, not {HEADLESS_TARGET}")
     pending += program.pop("pending")
-    return {
-        "pending": pending,
-        "not_applicable": [f"{name}: not applicable: {why}" for name, why in skip.items()],
-        "power_mode": mode_name(live),
-        "mode": {"id": mode.id, "name": mode.name} if mode else {},
-        "files": [file.as_dict() for file in write],
-        "remove": remove,
-        "remove_swap": sorted(old_swap.values()),
-        "swap_file": {"path": inputs.swap_file, "mib": inputs.swap_mib} if make_swap else {},
-        "stops": stops,
-        "starts": starts,
-        "target": HEADLESS_TARGET if target else "",
-        "jtop": program,
-        "reboot": reboot_reasons(inputs, device, live) if present else [],
-    }
+    if may_reboot:
+        pending += [f"reboot: {why}" for why in reboot]
+    lacking = [f"{name}: not applicable: {why}" for name, why in skip.items()]
+    if reboot and not may_reboot:
+        why = "this is not a real board" if inputs.reboot else "jetson_baseline_reboot is false"
+        lacking.append(f"reboot: is needed ({'; '.join(reboot)}), and {why}")
+    if not present:
+        lacking.append(f"what stays: {STAYS}")
+    return Plan(
+        pending=pending,
+        not_applicable=lacking,
+        needs={
+            "mode": {"id": mode.id, "name": mode.name} if mode else {},
+            "remove_swap": sorted(old_swap.values()),
+            "swap_file": {"path": inputs.swap_file, "mib": inputs.swap_mib} if make_swap else {},
+            "swap_access": swap_access,
+            "stops": stops,
+            "starts": starts,
+            "target": HEADLESS_TARGET if target else "",
+            "jtop": program,
+            "reboot": reboot if may_reboot else [],
+        },
+        files={
+            "configure": FileSet(files=write),
+            "uninstall": FileSet(remove=remove),
+            # pip reads the one, and the other says that it has done its work.
+            "pins": FileSet(files=[ConfigFile(JTOP_PINS, JTOP_REQUIREMENTS)] if program["install"] else []),
+            "installed": FileSet(files=[ConfigFile(JTOP_INSTALLED, JTOP_REQUIREMENTS)] if program["install"] else []),
+        },
+    )
 
 
 def mode_name(live: Live) -> str:
@@ -449,26 +511,35 @@ def zram_actions(inputs: Inputs, live: Live) -> list[dict[str, Any]]:
     wanted = inputs.swap_mechanism == "zram"
     if not found.loaded or found.enabled == wanted:
         return []
-    return [{"name": ZRAM_UNIT, "state": "started" if wanted else "stopped", "enabled": wanted}]
+    why = "is not enabled" if wanted else "is enabled, and there is to be no swap in compressed memory"
+    return [{"name": ZRAM_UNIT, "state": "started" if wanted else "stopped", "enabled": wanted, "why": why}]
 
 
 def plan_jtop(inputs: Inputs, live: Live) -> dict[str, Any]:
     """Return what is to be done to jtop but for its unit."""
     wanted = inputs.state == "present" and inputs.jtop
     installed = live.files.get(JTOP_INSTALLED)
-    complete = installed is not None and installed.content == JTOP_REQUIREMENTS and JTOP_VERSION in live.jtop_version
+    complete = installed is not None and installed.content == JTOP_REQUIREMENTS and live.jtop_version == JTOP_VERSION
     ours = live.jtop_link == JTOP_PROGRAM
     members = live.jtop_members or ()
     asked = dict.fromkeys([*inputs.jtop_users, *([live.login] if live.login and live.login != "root" else [])])
     missing = [name for name in asked if name in live.users and name not in members] if wanted else []
     install, link, group = wanted and not complete, wanted and not ours, wanted and live.jtop_members is None
     remove = not wanted and (live.jtop_dir or ours)
-    pending = [f"jtop {JTOP_VERSION}"] * install + [f"link {JTOP_LINK}"] * link + [f"group {JTOP_GROUP}"] * group
-    pending += [f"{name} in group {JTOP_GROUP}" for name in missing] + ["jtop (remove)"] * remove
+    pending: list[str] = []
+    if install:
+        pending.append(f"jtop: {live.jtop_version or 'none'} runs from {JTOP_DIR}, not {JTOP_VERSION} as it is pinned")
+    if link:
+        pending.append(f"link {JTOP_LINK}: leads to {live.jtop_link or 'nothing'}, not to {JTOP_PROGRAM}")
+    if group:
+        pending.append(f"group {JTOP_GROUP}: is missing")
+    pending += [f"user {name}: is not a member of the group {JTOP_GROUP}" for name in missing]
+    if remove:
+        pending.append(f"jtop: is in {JTOP_DIR}, and is no longer wanted")
     return {
         "pending": pending,
+        "packages": [name for name in JTOP_PACKAGES if name not in live.packages] if install else [],
         "install": install,
-        "requirements": JTOP_REQUIREMENTS if install else "",
         "link": link,
         "group": group,
         "users": missing,

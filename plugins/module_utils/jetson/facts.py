@@ -137,10 +137,11 @@ def free_mib(path: str) -> int:
     return status.f_bavail * status.f_frsize >> 20
 
 
-def read(paths: Iterable[str] = ()) -> dict[str, Any]:
+def read(nvpmodel: str, paths: Iterable[str] = ()) -> dict[str, Any]:
     """Return the facts of this host.
 
     Args:
+        nvpmodel: What `nvpmodel -q` prints.
         paths: Where free disk space is wanted to be known beside Docker's data root.
     """
     names = os.listdir(CSV_DIRECTORY) if os.path.isdir(CSV_DIRECTORY) else []
@@ -153,7 +154,7 @@ def read(paths: Iterable[str] = ()) -> dict[str, Any]:
         files={path: read_text(path) for path in PROBED_PATHS if os.path.exists(path)},
         csv_files={name: read_text(os.path.join(CSV_DIRECTORY, name)) for name in names if name.endswith(".csv")},
         outputs={
-            "nvpmodel": output_of(["nvpmodel", "-q"]),
+            "nvpmodel": nvpmodel,
             "dockerd": known,
             "toolkit": output_of(["nvidia-ctk", "--version"]) if runtime else "",
         },

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import ConfigFile, Directory
 
@@ -109,7 +110,12 @@ class Host:
         """What a Jetson is and what runs containers there, as M(edge_slm.fleet.jetson_facts) returns it."""
         from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts
 
-        return facts.read()
+        return facts.read(self.nvpmodel)
+
+    @cached_property
+    def nvpmodel(self) -> str:
+        """What `nvpmodel -q` prints: the power mode of a Jetson; '' on other boards."""
+        return output_of(["nvpmodel", "-q"])
 
     @cached_property
     def packages(self) -> dict[str, str]:

@@ -52,6 +52,8 @@ def planner(role: str) -> Planner:
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.jetson_ollama import plan
     elif role == "endpoint_proxy":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_proxy import plan
+    elif role == "endpoint_tls":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_tls import plan
     else:
         raise ValueError(f"{role} is not a role of edge_slm.fleet")
     return plan
