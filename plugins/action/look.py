@@ -67,6 +67,7 @@ class ActionModule(LookingAction):
             "changed": False,
             "plans": answers.plans,
             "timings": answers.timings,
+            "diff": answers.diff,
             "ansible_facts": facts_found,
         }
 

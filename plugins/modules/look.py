@@ -17,7 +17,13 @@ description:
   - A plan that crashes or hangs is reported with its role's name; the others are returned.
 author:
   - edge_slm.fleet contributors (@edge-slm)
-extends_documentation_fragment: [edge_slm.fleet.reads_only]
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: full
+    description: Shows the change of each file that is pending, of secret ones only that they would change.
 options:
   roles:
     description: Roles to ask; all that the inventory gives the host when left out.
@@ -60,6 +66,7 @@ from types import FrameType
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.writing import differences
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan, with_secrets
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import planner
 
@@ -75,8 +82,8 @@ def stop(_number: int, _frame: FrameType | None) -> None:
 
 def place(error: BaseException) -> str:
     """Return where in a plan an error arose: the last line of the collection's own code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "edge_slm" in frame.filename and "/look.py" not in frame.filename] or frames
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name != stop.__name__]
+    own = [frame for frame in frames if "/module_utils/" in frame.filename] or frames
     return f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}"
 
 
@@ -116,13 +123,19 @@ def main() -> None:
     )
     host = Host(module.params["deep"])
     plans = {}
+    diffs: dict[str, dict[str, Any]] = {}
     timings = {"python": time.process_time()}
     for question in module.params["questions"]:
         started = time.monotonic()
         inputs = with_secrets(question["inputs"], module.params["secrets"])
-        plans[question["name"]] = ask(question["role"], inputs, host, module.params["seconds"]).as_dict()
+        plan = ask(question["role"], inputs, host, module.params["seconds"])
+        plans[question["name"]] = plan.as_dict()
+        if module._diff:
+            # Of one path the first: a role may have a file in two steps, of which it takes one.
+            for difference in (one for files in plan.files.values() for one in differences(files)):
+                diffs.setdefault(difference["after_header"], difference)
         timings[question["name"]] = round(time.monotonic() - started, 3)
-    module.exit_json(changed=False, plans=plans, facts=host.facts(), timings=timings)
+    module.exit_json(changed=False, plans=plans, facts=host.facts(), timings=timings, diff=list(diffs.values()))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Answers:
     plans: dict[str, dict[str, Any]]
     facts: dict[str, Any]
     timings: dict[str, float]
+    diff: list[dict[str, Any]]
     failure: dict[str, Any] | None = None
 
 
@@ -64,10 +65,10 @@ class LookingAction(ActionBase):  # type: ignore[misc]
             task_vars=task_vars,
         )
         if answer.get("failed") or answer.get("unreachable") or "plans" not in answer:
-            return Answers(plans, {}, {}, answer)
+            return Answers(plans, {}, {}, [], answer)
         timings = {"inputs": collected - started, "module": time.monotonic() - collected}
         for name, plan in answer["plans"].items():
             controller_side.after(asked[name], plan)
             plans[name] = plan
         timings = {name: round(seconds, 3) for name, seconds in timings.items()}
-        return Answers(plans, answer["facts"], {**timings, **answer["timings"]})
+        return Answers(plans, answer["facts"], {**timings, **answer["timings"]}, answer["diff"])

@@ -33,28 +33,46 @@ def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
 
     No file gets its name before all of them have been written beside theirs and have been accepted.
     """
-    live = read_files(map(_target, _paths(wanted)))
-    # Symbolic links are followed.
-    found = {path: live[_target(path)] for path in _paths(wanted) if _target(path) in live}
-    diffs: list[dict[str, Any]] = []
+    found = _read(wanted)
+    diffs = differences(wanted)
+    if module.check_mode:
+        return diffs
     for directory in pending_directories(wanted.directories, found):
-        diffs.append(_difference(directory.path, "", "", directory.difference))
-        if not module.check_mode:
-            make_directory(directory)
+        make_directory(directory)
     files = pending_files(wanted.files, found)
-    diffs += [_text_difference(file, found[file.path].content if file.path in found else "") for file in files]
-    if files and not module.check_mode:
+    if files:
         write(module, files, wanted.check)
     for path in wanted.remove:
         if os.path.lexists(path):
-            diffs.append(_difference(path, _shown(found[path]) if path in found else "", "", "is removed"))
-            if not module.check_mode:
-                remove_tree(path)
+            remove_tree(path)
     for path in wanted.prune:
-        if os.path.isdir(path) and not os.listdir(path) and not module.check_mode:
+        if os.path.isdir(path) and not os.listdir(path):
             diffs.append(_difference(path, "", "", "is removed"))
             os.rmdir(path)
     return diffs
+
+
+def differences(wanted: FileSet) -> list[dict[str, Any]]:
+    """Return what writing would change, as Ansible's `diff`."""
+    found = _read(wanted)
+    return [
+        *(_difference(one.path, "", "", one.difference) for one in pending_directories(wanted.directories, found)),
+        *(
+            _text_difference(file, found[file.path].content if file.path in found else "")
+            for file in pending_files(wanted.files, found)
+        ),
+        *(
+            _difference(path, _shown(found[path]) if path in found else "", "", "is removed")
+            for path in wanted.remove
+            if os.path.lexists(path)
+        ),
+    ]
+
+
+def _read(wanted: FileSet) -> dict[str, LiveFile]:
+    """Read what is there of all that matters; symbolic links are followed."""
+    live = read_files(map(_target, _paths(wanted)))
+    return {path: live[_target(path)] for path in _paths(wanted) if _target(path) in live}
 
 
 def _paths(wanted: FileSet) -> list[str]:

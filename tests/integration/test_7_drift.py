@@ -1,0 +1,158 @@
+"""What somebody changed on live devices: told by drift.yml in a sentence each, healed by a plain run of site.yml."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import MODEL
+from devices import INVENTORY, ROOT, connect
+
+
+class Drift(NamedTuple):
+    """One thing that is changed by hand, and what the sentence about it names."""
+
+    host: str
+    command: str
+    role: str
+    named: str
+
+
+SERVICE = f"llama-server@{MODEL}"
+CONFIG = "/etc/edge-slm/llama-server"
+RELEASES = "/opt/edge-slm/llama.cpp"
+MODELS = "/var/lib/edge-slm/models"
+PUBLISHED = "/var/lib/edge-slm/artifacts/releases"
+
+#: What can be injected together is: one run of drift.yml and one of site.yml for each round.
+ROUNDS: list[list[Drift]] = [
+    [
+        Drift("pi-01", f"systemctl stop {SERVICE}", "llama_service", SERVICE),
+        Drift("pi-02", f"systemctl disable {SERVICE}", "llama_service", SERVICE),
+        Drift("pi-01", f"chmod 0644 {CONFIG}/api-keys", "llama_service", f"{CONFIG}/api-keys"),
+        Drift("pi-02", f"echo EVIL=1 >> {CONFIG}/{MODEL}.env", "llama_service", f"{CONFIG}/{MODEL}.env"),
+        Drift("pi-01", "chmod 0777 /etc/edge-slm/llama-server", "llama_service", f"directory {CONFIG}"),
+        Drift("pi-01", f"rm {RELEASES}/current", "llama_cpp", "current"),
+        Drift("pi-02", f"truncate -s 0 {RELEASES}/current/bin/llama-bench", "llama_cpp", "llama-bench"),
+        Drift("pi-01", f"rm {MODELS}/{MODEL}/manifest.json", "model_pipeline", MODEL),
+        Drift("pi-02", f"printf x | dd of=$(ls {MODELS}/{MODEL}/*.gguf) conv=notrunc", "model_pipeline", MODEL),
+        Drift("pi-01", "echo 'X11Forwarding yes' >> /etc/ssh/sshd_config.d/00-edge-slm.conf", "host_baseline", "sshd"),
+        Drift("pi-02", "nft delete table inet edge_slm", "host_baseline", "firewall"),
+        Drift("pi-01", "rm /etc/systemd/journald.conf.d/50-edge-slm.conf", "host_baseline", "journald.conf.d"),
+        Drift("pi-02", "systemctl mask --now avahi-daemon.service", "host_baseline", "avahi-daemon"),
+        Drift("pi-01", "ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime", "host_baseline", "time zone"),
+        Drift("pi-02", "dpkg --purge --force-depends libnss-mdns", "host_baseline", "libnss-mdns"),
+        Drift("builder-01", "systemctl stop nginx", "artifact_store", "nginx"),
+        Drift("builder-01", f"rm {PUBLISHED}/*.tar.gz", "llama_cpp", PUBLISHED),
+        Drift("jetson-01", "docker stop ollama", "jetson_ollama", "container"),
+        Drift("jetson-01", "rm /usr/local/bin/ollama", "jetson_ollama", "/usr/local/bin/ollama"),
+        Drift("jetson-01", "echo '# x' >> /etc/edge-slm/proxy/haproxy.cfg", "endpoint_proxy", "haproxy.cfg"),
+        Drift("jetson-01", "systemctl disable --now edge-slm-clocks.service", "jetson_baseline", "edge-slm-clocks"),
+    ],
+    [
+        Drift("pi-01", f"systemctl mask --now {SERVICE}", "llama_service", SERVICE),
+        Drift("pi-02", "echo '# x' >> /etc/systemd/system/llama-server@.service", "llama_service", "llama-server@"),
+        Drift("pi-01", "echo '// x' >> /etc/apt/apt.conf.d/52edge-slm-upgrades", "host_baseline", "apt.conf.d"),
+        Drift("pi-02", "chown nobody /etc/edge-slm/llama-server", "llama_service", f"directory {CONFIG}"),
+        Drift("builder-01", f"rm {PUBLISHED}/*.json", "llama_cpp", PUBLISHED),
+        Drift(
+            "builder-01",
+            "echo '# x' >> /etc/nginx/conf.d/edge-slm-artifacts.conf",
+            "artifact_store",
+            "edge-slm-artifacts",
+        ),
+        Drift("jetson-01", "systemctl stop edge-slm-proxy", "endpoint_proxy", "edge-slm-proxy"),
+        Drift("jetson-01", "docker exec ollama ollama rm phi3:mini", "jetson_ollama", "phi3:mini"),
+    ],
+]
+
+
+def run(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on the fleet."""
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", str(INVENTORY), "--extra-vars", json.dumps(variables), playbook],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def drifted(tmp_path: Path) -> tuple[int, dict[str, Any]]:
+    """Return what drift.yml tells: exit code and report."""
+    file = tmp_path / "drift.json"
+    done = run("playbooks/drift.yml", edge_slm_drift_file=str(file))
+    assert file.exists(), done.stdout + done.stderr
+    return done.returncode, json.loads(file.read_text())
+
+
+def test_there_are_25_kinds() -> None:
+    assert len({(drift.role, drift.command) for drifts in ROUNDS for drift in drifts}) >= 25
+
+
+@pytest.mark.parametrize("drifts", ROUNDS, ids=["first", "second"])
+def test_drift_is_told_in_a_sentence_each_and_healed_by_a_plain_run(tmp_path: Path, drifts: list[Drift]) -> None:
+    code, report = drifted(tmp_path)
+    assert (code, {host: found["pending"] for host, found in report["hosts"].items() if found["pending"]}) == (0, {})
+
+    for drift in drifts:
+        done = connect(drift.host).run(drift.command)
+        assert done.rc == 0, f"{drift.command}: {done.stderr}"
+    code, report = drifted(tmp_path)
+    assert code == 2
+    untold = [
+        drift
+        for drift in drifts
+        if not any(drift.named in sentence for sentence in report["hosts"][drift.host]["pending"].get(drift.role, []))
+    ]
+    assert untold == [], json.dumps(report, indent=1)
+
+    healed = run("site.yml")
+    assert healed.returncode == 0, healed.stdout[-5000:]
+    assert drifted(tmp_path)[0] == 0
+
+
+def test_a_wrong_variable_of_one_host_changes_nothing_on_any(tmp_path: Path) -> None:
+    extra = tmp_path / "hosts.yml"
+    extra.write_text("all: {hosts: {pi-02: {pi_baseline_swap_mib: lots}}}\n")
+    connect("pi-01").check_output(f"systemctl stop {SERVICE}")
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(INVENTORY), "-i", str(extra), "site.yml"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "pi-02: pi_baseline_swap_mib" in done.stdout
+    assert "changed: [" not in done.stdout
+    assert not connect("pi-01").service(SERVICE).is_running
+    assert run("site.yml").returncode == 0
+    assert connect("pi-01").service(SERVICE).is_running
+
+
+def test_a_full_disk_of_one_device_drops_that_one(tmp_path: Path) -> None:
+    """The others are brought back meanwhile; the report names the device and the reason; room heals it."""
+    for host in ("pi-01", "pi-02"):
+        connect(host).check_output(f"systemctl stop {SERVICE}")
+    connect("pi-02").check_output(f"mount -t tmpfs -o size=10m tmpfs {MODELS}")
+    try:
+        done = run("site.yml")
+        assert done.returncode == 2
+        failed = [line for line in done.stdout.splitlines() if line.startswith("fatal: [")]
+        assert failed
+        assert all(line.startswith("fatal: [pi-02]") for line in failed), failed
+        assert "MiB" in done.stdout[done.stdout.rindex("Report the hosts that dropped out or failed") :]
+        assert connect("pi-01").service(SERVICE).is_running
+    finally:
+        connect("pi-02").check_output(f"umount {MODELS}")
+    assert run("site.yml").returncode == 0
+    assert drifted(tmp_path)[0] == 0
