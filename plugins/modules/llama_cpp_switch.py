@@ -40,7 +40,7 @@ attributes:
 EXAMPLES = r"""
 - name: Switch
   edge_slm.fleet.llama_cpp_switch:
-    key: b11434-x86-64-0123456789
+    key: b11434-x86-64-v3-0123456789
 """
 
 RETURN = r"""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: CPU flags that the class x86-64 needs (its binaries use AVX2, as every x86 machine since 2015 has).
+#: CPU flags that the class x86-64-v3 needs (its binaries use AVX2, as every x86 machine since 2015 has).
 AVX2_FLAGS = frozenset({"avx2", "fma", "f16c", "bmi2"})
 
 #: CPU flags (lower case, from /proc/cpuinfo) that the class armv8.2-a+dotprod+fp16 needs.
@@ -65,7 +65,7 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
 def cpu_class(architecture: str, flags: frozenset[str]) -> str:
     """Return the most capable CPU class whose binaries run on this CPU, or '' where none is known."""
     if architecture == "x86_64":
-        return "x86-64" if flags >= AVX2_FLAGS else ""
+        return "x86-64-v3" if flags >= AVX2_FLAGS else ""
     if architecture == "aarch64":
         return "armv8.2-a+dotprod+fp16" if flags >= DOTPROD_FP16_FLAGS else "armv8-a"
     return ""

@@ -49,7 +49,7 @@ CPU_CLASSES = {
     "armv8.2-a+dotprod+fp16": CpuClass(
         "aarch64", {"GGML_NATIVE": "OFF", "GGML_CPU_ARM_ARCH": "armv8.2-a+dotprod+fp16"}
     ),
-    "x86-64": CpuClass(
+    "x86-64-v3": CpuClass(
         "x86_64",
         {
             "GGML_NATIVE": "OFF",
@@ -66,7 +66,7 @@ CPU_CLASSES = {
 RUNS = {
     "armv8-a": {"armv8-a"},
     "armv8.2-a+dotprod+fp16": {"armv8-a", "armv8.2-a+dotprod+fp16"},
-    "x86-64": {"x86-64"},
+    "x86-64-v3": {"x86-64-v3"},
     "": set[str](),
 }
 

@@ -25,7 +25,7 @@ RELEASE = {"release": "http://builder/releases/k.tar.gz", "sha256": SUM, "key": 
 DOTPROD = "armv8.2-a+dotprod+fp16"
 PI_4 = {"cpu_class": "armv8-a", "architecture": "aarch64", "cores": 4, "memory_mib": 3792}
 PI_5 = {**PI_4, "cpu_class": DOTPROD, "memory_mib": 8062}
-PC = {**PI_4, "cpu_class": "x86-64", "architecture": "x86_64"}
+PC = {**PI_4, "cpu_class": "x86-64-v3", "architecture": "x86_64"}
 OLD_PC = {**PC, "cpu_class": ""}
 
 
@@ -89,9 +89,9 @@ def test_source_kind(source: dict[str, str], kind: str) -> None:
         ({"source": {**RELEASE, "key": "a/b"}}, "llama_cpp_source.key", "the release's descriptor"),
         ({"cpu_class": "armv9"}, "llama_cpp_cpu_class", "'armv9' is not one of auto, native, armv8-a"),
         (
-            {"cpu_class": "x86-64"},
+            {"cpu_class": "x86-64-v3"},
             "llama_cpp_cpu_class",
-            "x86-64 is built on x86_64, this host is aarch64; put a builder",
+            "x86-64-v3 is built on x86_64, this host is aarch64; put a builder",
         ),
         ({"cpu_class": "armv8-a", "device": PC}, "llama_cpp_cpu_class", "armv8-a is built on aarch64"),
         ({"device": OLD_PC}, "llama_cpp_cpu_class", "no class is known for this CPU (x86_64); set one of native"),
@@ -164,7 +164,7 @@ def test_the_key_changes_with_what_matters_and_nothing_else(
     [
         ({}, "0123456789ab-armv8.2-a-dotprod-fp16-"),
         ({"cpu_class": "armv8-a"}, "0123456789ab-armv8-a-"),
-        ({"source": ARCHIVE, "device": PC}, "b11434-x86-64-"),
+        ({"source": ARCHIVE, "device": PC}, "b11434-x86-64-v3-"),
     ],
 )
 def test_a_key_can_be_read(changes: dict[str, Any], start: str) -> None:
@@ -209,7 +209,7 @@ def test_a_commit_is_told_by_git_itself() -> None:
         ("native", OLD_PC, True),
         ("armv8-a", PI_5, True),
         (DOTPROD, PI_4, False),
-        ("x86-64", OLD_PC, False),
+        ("x86-64-v3", OLD_PC, False),
     ],
 )
 def test_a_self_test_is_run_where_the_cpu_can(cpu_class: str, device: dict[str, Any], runnable: bool) -> None:
@@ -233,8 +233,8 @@ def test_receiving_takes_the_key_as_given_and_builds_nothing() -> None:
 
 
 def test_a_release_of_another_class_may_be_received_but_not_proven() -> None:
-    found = plan(source=RELEASE, cpu_class="x86-64")
-    assert (found.mode, found.cpu_class, found.runnable) == ("receive", "x86-64", False)
+    found = plan(source=RELEASE, cpu_class="x86-64-v3")
+    assert (found.mode, found.cpu_class, found.runnable) == ("receive", "x86-64-v3", False)
 
 
 @pytest.mark.parametrize(
