@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
@@ -26,6 +26,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
 
+STATES = ("present", "absent")
 SUPPORTED_OS = {"debian": ("12", "13"), "raspbian": ("12", "13")}
 ARCHITECTURES = ("aarch64", "x86_64")
 SWAP_MECHANISMS = ("", "auto", "none", "swapfile", "zram", "zram+file")
@@ -44,7 +45,9 @@ HEADLESS_TARGET = "multi-user.target"
 WATCHDOG_MAXIMUM = 15
 
 #: Files that belong to this role alone: removed when the input that wants them is turned off.
-OWNED = (RPI_SWAP_CONF, WATCHDOG_CONF)
+OWNED = (RPI_SWAP_CONF, WATCHDOG_CONF, GOVERNOR_PATH)
+#: What the role has set and does not take back.
+STAYS = f"parameters in cmdline.txt, sizes in {DPHYS_CONF}, the boot target"
 
 CGROUP_PARAMETERS = ("cgroup_enable=memory", "cgroup_memory=1")
 
@@ -75,13 +78,29 @@ class Inputs:
             swap_mechanism=str(values["swap_mechanism"] or ""),
             swap_mib=as_int(values["swap_mib"], "swap_mib", 0, 65536, wrong),
             cpu_governor=str(values["cpu_governor"] or ""),
-            boot_config=tuple(str(line).strip() for line in values["boot_config"] or ()),
+            boot_config=tuple(line.strip() for line in as_texts(values["boot_config"], "boot_config", wrong)),
             cgroup_memory=as_bool(values["cgroup_memory"], "cgroup_memory", wrong),
             headless=as_bool(values["headless"], "headless", wrong),
             watchdog_seconds=as_int(values["watchdog_seconds"], "watchdog_seconds", 0, WATCHDOG_MAXIMUM, wrong),
             reboot=as_bool(values["reboot"], "reboot", wrong),
             reboot_for_upgrades=as_bool(values["reboot_for_upgrades"], "reboot_for_upgrades", wrong),
             wrong=wrong.found,
+        )
+
+    @classmethod
+    def absent(cls) -> Inputs:
+        """Return what is wanted where nothing of the role is: the operator's other inputs do not matter then."""
+        return cls(
+            swap_mechanism="",
+            swap_mib=0,
+            cpu_governor="",
+            boot_config=(),
+            cgroup_memory=False,
+            headless=False,
+            watchdog_seconds=0,
+            reboot=False,
+            reboot_for_upgrades=False,
+            wrong=(),
         )
 
 
@@ -271,13 +290,24 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
         pending=pending,
         not_applicable=lacking,
         needs={
-            "units": actions,
+            # Before their files go, and once they are written.
+            "stops": [action for action in actions if action["state"] == "stopped"],
+            "units": [action for action in actions if action["state"] != "stopped"],
             "reexec": reexec,
             "target": HEADLESS_TARGET if target else "",
             "reboot": reboot,
         },
         files={"configure": write},
     )
+
+
+def plan_absent(device: Mapping[str, Any], live: Live) -> Plan:
+    """Return what is left on the board of what the role has written, and what stays."""
+    found = plan(Inputs.absent(), device, live)
+    found.not_applicable = [f"what stays: {STAYS}"]
+    if found.needs["reboot"]:
+        found.not_applicable.append(f"what the next boot ends: {'; '.join(found.needs['reboot'])}")
+    return found
 
 
 def reboot_reasons(inputs: Inputs, device: Mapping[str, Any], live: Live, changing: list[str]) -> list[str]:

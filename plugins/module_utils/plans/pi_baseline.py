@@ -53,9 +53,14 @@ def read_live(host: Host) -> decide.Live:
 
 def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     """Compare the board with the inputs."""
+    state = inputs["state"]
+    if state not in decide.STATES:
+        return Plan(refusals=[f"pi_baseline_state: {state!r} is unknown; choose present or absent."])
+    # Paths and packages of other systems are unknown: nothing is read there.
+    live = read_live(host) if host.device["os_id"] in decide.SUPPORTED_OS else decide.Live()
+    if state == "absent":
+        return decide.plan_absent(host.device, live)
     cast = decide.Inputs.of(inputs)
-    known_system = host.device["os_id"] in decide.SUPPORTED_OS
-    live = read_live(host) if known_system else decide.Live()
     refusals, unfit = decide.problems(cast, host.device, live)
     if refusals or unfit:
         return Plan(refusals=refusals, unfit=unfit)

@@ -20,6 +20,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.pi.baseline import 
     Live,
     governor_unit,
     plan,
+    plan_absent,
     problems,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
@@ -210,8 +211,9 @@ def test_features_turned_off_are_undone() -> None:
         PI,
         live,
     )
-    assert off.files["configure"].remove == [RPI_SWAP_CONF, WATCHDOG_CONF]
-    assert off.needs["units"] == [
+    assert off.files["configure"].remove == sorted([RPI_SWAP_CONF, WATCHDOG_CONF, GOVERNOR_PATH])
+    assert off.needs["units"] == []
+    assert off.needs["stops"] == [
         {"name": GOVERNOR_UNIT, "state": "stopped", "enabled": False, "why": "is no longer wanted"}
     ]
     assert "gpu_mem" not in files_of(off)[f"{BOOT}/config.txt"].content
@@ -224,3 +226,41 @@ def test_governor_that_drifted_is_set_again() -> None:
     found = plan(inputs(), {**PI, "boot_partition": ""}, live)
     assert f"unit {GOVERNOR_UNIT}: the CPU governor is ondemand, not performance" in found.pending
     assert [(unit["name"], unit["state"]) for unit in found.needs["units"]] == [(GOVERNOR_UNIT, "restarted")]
+
+
+def test_absent_takes_away_what_the_role_wrote_and_nothing_else() -> None:
+    live = converged(bare(), plan(inputs(), PI, bare()), modified=400.0)
+    found = plan_absent(PI, live)
+    assert found.files["configure"].remove == sorted([RPI_SWAP_CONF, WATCHDOG_CONF, GOVERNOR_PATH])
+    assert [unit["name"] for unit in found.needs["stops"]] == [GOVERNOR_UNIT]
+    # The board's own lines stay, and so does what was added to the kernel's command line.
+    assert {path: file.content for path, file in files_of(found).items()} == {
+        f"{BOOT}/config.txt": "dtparam=audio=on\n"
+    }
+    assert found.needs["target"] == ""
+    assert found.not_applicable[0].startswith("what stays: parameters in cmdline.txt")
+    assert "what the next boot ends" in found.not_applicable[1]
+    left = {f"{BOOT}/config.txt": LiveFile("dtparam=audio=on\n", 0o755, 10.0)}
+    assert plan_absent(PI, bare(files=left, watchdog_now=0.0)).pending == []
+    assert plan_absent(CONTAINER, Live()).pending == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "why"),
+    [
+        (LiveUnit(True, False, True, 900.0), "is not running"),
+        (LiveUnit(True, True, False, 900.0), "is not enabled"),
+        (LiveUnit(False, False, False, 0.0, masked=True), "is masked"),
+        (LiveUnit(True, True, True, 100.0), f"runs since before {GOVERNOR_PATH} changed"),
+    ],
+)
+def test_drift_of_the_governors_unit(unit: LiveUnit, why: str) -> None:
+    done = converged(bare(), plan(inputs(), PI, bare()), modified=400.0)
+    live = bare(
+        files=done.files,
+        units={GOVERNOR_UNIT: unit},
+        governors_now=("performance",),
+        watchdog_now=15.0,
+        default_target="multi-user.target",
+    )
+    assert plan(inputs(), PI, live).pending == [f"unit {GOVERNOR_UNIT}: {why}"]
