@@ -13,17 +13,23 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
     endpoint_proxy_side,
+    endpoint_tls_side,
     host_baseline_side,
     jetson_ollama_side,
+    llama_service_side,
 )
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 BEFORE: Mapping[str, Callable[[Inputs], None]] = {
     "endpoint_proxy": endpoint_proxy_side.before,
+    "endpoint_tls": endpoint_tls_side.before,
     "host_baseline": host_baseline_side.before,
     "jetson_ollama": jetson_ollama_side.before,
+    "llama_service": llama_service_side.before,
 }
-AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {}
+AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {
+    "endpoint_tls": endpoint_tls_side.after,
+}
 
 
 def before(inputs: Inputs) -> None:

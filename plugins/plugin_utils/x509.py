@@ -1,16 +1,35 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Read certificates and keys. For the controller, where ansible-core has brought the package cryptography."""
+"""Read certificates and keys on the controller, where the package cryptography should be (MISSING says so if not)."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
+from typing import TYPE_CHECKING
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import Certificate, normal_name
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+except ImportError:
+    INSTALLED = False
+else:
+    # Before release 42 times had no zone.
+    INSTALLED = hasattr(x509.Certificate, "not_valid_before_utc")
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+#: What to do where the package is missing or too old; empty where it is there.
+MISSING = (
+    ""
+    if INSTALLED
+    else "needs the Python package cryptography, release 42 or newer: install cryptography on the controller "
+    f"({sys.executable} -m pip install --upgrade cryptography)."
+)
 
 
 class EncryptedKeyError(ValueError):

@@ -54,6 +54,8 @@ def planner(role: str) -> Planner:
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_proxy import plan
     elif role == "endpoint_tls":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_tls import plan
+    elif role == "llama_service":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.llama_service import plan
     else:
         raise ValueError(f"{role} is not a role of edge_slm.fleet")
     return plan

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-MODES = ("off", "given", "fleet_ca")
+#: Blocks of a PEM file that may be public, and those that must not.
+CERTIFICATE_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
+KEY_BLOCK = re.compile(r"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----\s.*?-----END \1-----", re.DOTALL)
 #: OpenSSL's X509_V_FLAG_PARTIAL_CHAIN; Python has a name for it from 3.10 on.
 PARTIAL_CHAIN = 0x80000
 DNS_NAME = re.compile(
@@ -33,13 +35,24 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies on a device. `certificate` is None where there is none that can be read."""
+    """What is on a device. `certificate` is None where there is none that can be read."""
 
     certificate: Certificate | None = None
     #: Whether the key there belongs to the certificate there.
     matches: bool = False
     #: Whether the fleet's CA has signed it.
     issued_by_ca: bool = False
+
+
+def certificates_in(pem: str) -> str:
+    """Return only the certificates of a PEM file: a key that is in the same file, too, is left out."""
+    return "".join(f"{block.group(0)}\n" for block in CERTIFICATE_BLOCK.finditer(pem.replace("\r\n", "\n")))
+
+
+def key_in(pem: str) -> str:
+    """Return only the first private key of a PEM file; empty where there is none."""
+    block = KEY_BLOCK.search(pem.replace("\r\n", "\n"))
+    return f"{block.group(0)}\n" if block else ""
 
 
 def normal_name(name: object) -> str:
@@ -63,7 +76,7 @@ def parse_names(raw: object) -> tuple[list[str], list[str]]:
         return [], [f"{variable}: is not a list; give the DNS names and IP addresses that clients use."]
     bad = [item for item in raw if not normal_name(item)]
     problems = [
-        f"{variable}: {item!r} is neither a DNS name nor an IP address; mend it or take it out." for item in bad
+        f"{variable}: {item!r} is neither a DNS name nor an IP address; correct it or take it out." for item in bad
     ]
     return list(dict.fromkeys(normal_name(item) for item in raw if normal_name(item))), problems
 
@@ -86,45 +99,12 @@ def uncovered(names: Iterable[str], certificate: Certificate) -> list[str]:
     return [name for name in names if not {name, re.sub(r"^[^.]+", "*", name)} & certificate.names]
 
 
-def check_path(variable: str, path: str, what: str) -> list[str]:
-    """Refuse a path on the controller that is missing or depends on where a playbook was started."""
-    if path.startswith(("/", "~")):
-        return []
-    return [f"{variable}: {path!r} is no absolute path; give {what} of the controller, as in /etc/… or ~/…."]
-
-
-def check_inputs(mode: str, names: Sequence[str], files: Sequence[str], ca_dir: str, days: int, left: int) -> list[str]:
-    """Return what is wrong with the role's inputs, one sentence each.
-
-    Args:
-        mode: One of MODES.
-        names: The names, normalised.
-        files: Paths of the certificate and the key on the controller.
-        ca_dir: The CA's directory on the controller.
-        days: How long a certificate is to hold.
-        left: From how many days before its end on it is renewed.
-    """
-    problems = []
-    if mode == "given":
-        problems += check_path("endpoint_tls_certificate", files[0], "a file")
-        problems += check_path("endpoint_tls_key", files[1], "a file")
-    if mode == "fleet_ca":
-        problems += check_path("endpoint_tls_ca_dir", ca_dir, "a directory, backed up,")
-        if not names:
-            problems.append("endpoint_tls_names: is empty; give the DNS names and IP addresses that clients use.")
-        if not 1 <= days <= 825:
-            problems.append(f"endpoint_tls_days: {days} is out of range; give 1 to 825 days.")
-        if not 0 <= left < days:
-            problems.append(f"endpoint_tls_renew_days: {left} is out of range; give 0 to {days - 1} days.")
-    return problems
-
-
-def check_validity(what: str, certificate: Certificate, now: datetime, mend: str) -> list[str]:
-    """Refuse a certificate that does not hold now."""
+def check_validity(what: str, certificate: Certificate, now: datetime, fix: str) -> list[str]:
+    """Refuse a certificate that is not valid now; the sentence ends with what to do."""
     if now < certificate.not_before:
-        return [f"{what} is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC; {mend}, or mend the clock."]
+        return [f"{what} is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC; {fix}, or set the clock."]
     if now >= certificate.not_after:
-        return [f"{what} expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC; {mend}."]
+        return [f"{what} expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC; {fix}."]
     return []
 
 
@@ -170,7 +150,7 @@ def reason_to_issue(found: Found, names: Sequence[str], now: datetime, left: int
     """Say why the fleet's CA has to issue a new certificate; empty where the one on the device stays.
 
     Args:
-        found: What lies on the device.
+        found: What is on the device.
         names: The names that clients use.
         now: The time.
         left: From how many days before its end on it is renewed.
@@ -218,6 +198,16 @@ def client_context(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file or None)
     context.verify_flags = ssl.VerifyFlags(context.verify_flags | PARTIAL_CHAIN)
     return context
+
+
+def belongs(certificate: str, key: str) -> bool:
+    """Tell whether a certificate and a key that can be used belong together."""
+    try:
+        # Without a password OpenSSL would ask the terminal for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="-")  # noqa: S106
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def pair_problem(certificate: str, key: str, trusted: str = "") -> str:
