@@ -11,7 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, Verdict, judge
+
+display = Display()
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -42,16 +45,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             errors += [f"{host}: {reason}" for host, reasons in verdict.dropped.items() for reason in reasons]
         if errors and given["refuse"]:
             raise AnsibleActionFail("Nothing was changed.\n" + "\n".join(errors))
+        lines = errors + verdict.lines() or [f"{len(looks)} hosts are as the inventory wants them."]
+        display.display("\n".join(lines))
         return {
             **result,
             "changed": False,
-            "msg": errors + verdict.lines() or [f"{len(looks)} hosts are as the inventory wants them."],
+            "msg": lines,
             "join": verdict.groups(),
             "dropped": verdict.dropped,
             "classes": verdict.classes,
             "differing": sorted({*verdict.pending, *verdict.dropped, *verdict.refused}),
-            # Shown like the output of debug: it is what the operator wants to read.
-            "_ansible_verbose_always": True,
         }
 
 
