@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from devices import INVENTORY, connect
 
 OPEN, CLOSED = 8080, 9100
+ROLLBACK = Path(__file__).resolve().parents[3] / "roles/host_baseline/files/access-rollback"
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,63 @@ def test_admin_user_logs_in_and_is_root_by_sudo(login: list[str]) -> None:
     assert done.stdout.strip() == "0"
 
 
-def test_nothing_is_left_to_undo_the_change(host: Any) -> None:
-    assert host.run("systemctl is-active edge-slm-way-back.timer").stdout.strip() == "inactive"
+def test_no_rollback_timer_is_left(host: Any) -> None:
+    assert host.run("systemctl is-active edge-slm-access-rollback.timer").stdout.strip() == "inactive"
+    assert not host.file("/var/lib/edge-slm/access-rollback").exists
+
+
+DROPIN, RULES = "/etc/ssh/sshd_config.d/00-edge-slm.conf", "/etc/edge-slm/firewall.nft"
+SAVED = "/var/lib/edge-slm/access-rollback/saved"
+
+
+@pytest.fixture
+def rollback(host: Any) -> str:
+    """Return the command of the rollback script, which is on the host only while access changes."""
+    text = base64.b64encode(ROLLBACK.read_bytes()).decode()
+    host.run_expect([0], f"echo {text} | base64 -d > /run/access-rollback")
+    return "bash /run/access-rollback"
+
+
+def access_of(host: Any) -> tuple[str, ...]:
+    """Return what decides who can reach the host, in files, in sshd and in the kernel."""
+    commands = (
+        f"cat {DROPIN} {RULES} /etc/systemd/system/edge-slm-firewall.service",
+        "/usr/sbin/sshd -T",
+        "nft list table inet edge_slm",
+        "systemctl is-active edge-slm-firewall",
+        "systemctl is-enabled edge-slm-firewall",
+    )
+    return tuple(host.run(command).stdout for command in commands)
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_access_that_nobody_confirms_is_restored(host: Any, rollback: str, change: str) -> None:
+    before = access_of(host)
+    host.run_expect([0], f"{rollback} arm 4")
+    if change == "edited":
+        host.run_expect([0], f"echo 'DenyUsers nobody' >> {DROPIN}; echo > {RULES}; nft delete table inet edge_slm")
+    else:
+        host.run_expect([0], f"systemctl disable --now edge-slm-firewall; rm {DROPIN} {RULES}")
+    # Of two changes that nobody has confirmed, what was before the first counts.
+    host.run_expect([0], f"{rollback} arm 4")
+    assert access_of(host) != before
+    until = time.monotonic() + 30
+    while host.file(SAVED).exists and time.monotonic() < until:
+        time.sleep(0.5)
+    assert access_of(host) == before
+    assert host.run("systemctl list-unit-files edge-slm-access-rollback.*").rc == 1
+    late = host.run(f"{rollback} confirm")
+    assert late.rc == 1
+    assert "The rollback timer has run before" in late.stderr
+
+
+def test_access_that_is_confirmed_stays(host: Any, rollback: str) -> None:
+    before = access_of(host)
+    host.run_expect([0], f"{rollback} arm 4")
+    host.run_expect([0], f"systemctl is-enabled edge-slm-access-rollback.timer && {rollback} confirm")
+    host.run("sleep 6")
+    assert access_of(host) == before
+    assert not host.file("/var/lib/edge-slm/access-rollback").exists
 
 
 @pytest.fixture
