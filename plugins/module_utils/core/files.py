@@ -235,7 +235,7 @@ def remember_verified(path: str, digest: Digest) -> None:
 
 
 def noted_digest(path: str, algorithm: str = "sha256") -> str:
-    """Return the digest that an existing file had when it was last read; '' where it has changed since, or never was."""
+    """Return the digest that an existing file had when it was last read; '' where it has changed since."""
     noted = read_json(sidecar(path))
     known = {**_identity(path), "algorithm": algorithm}
     return str(noted.get("hex", "")) if all(noted.get(name) == value for name, value in known.items()) else ""
