@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Documentation of the action edge_slm.fleet.key_login."""
+"""Documentation of the action edge_slm.fleet.host_baseline_key_login."""
 
 from __future__ import annotations
 

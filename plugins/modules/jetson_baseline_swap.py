@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.jetson_board_swap."""
+"""Module edge_slm.fleet.jetson_baseline_swap."""
 
 from __future__ import annotations
 

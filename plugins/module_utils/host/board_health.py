@@ -20,16 +20,16 @@ PLAUSIBLE_CELSIUS = (-40.0, 150.0)
 
 
 def throttling(text: str) -> list[str]:
-    """Return in words what `vcgencmd get_throttled` printed; empty where all is well or nothing is known."""
+    """Return what limits the board, from what `vcgencmd get_throttled` printed; empty where nothing does."""
     found = re.search(r"throttled=0x([0-9a-fA-F]+)", text)
     value = int(found.group(1), 16) if found else 0
-    words = []
-    for bit, word in THROTTLED_BITS.items():
+    limits = []
+    for bit, name in THROTTLED_BITS.items():
         if value >> bit & 1:
-            words.append(f"{word} now")
+            limits.append(f"{name} now")
         elif value >> (bit + SINCE_BOOT) & 1:
-            words.append(f"{word} since boot")
-    return words
+            limits.append(f"{name} since boot")
+    return limits
 
 
 def hottest(readings: Sequence[str]) -> float | None:

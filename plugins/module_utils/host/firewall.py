@@ -74,14 +74,14 @@ def rule_problems(name: str, rules: Sequence[Any]) -> list[str]:
             continue
         unknown = sorted(set(rule) - RULE_KEYS)
         if unknown:
-            problems.append(f"{where}: unknown {', '.join(unknown)}; known: {', '.join(sorted(RULE_KEYS))}.")
-        for key, check, mend in (
+            problems.append(f"{where}: {', '.join(unknown)} is not known; known are {', '.join(sorted(RULE_KEYS))}.")
+        for key, check, what_to_do in (
             ("ports", port_problem, "list the ports to open, as in ports: [8080]"),
             ("cidrs", network_problem, "list who may reach them; everybody is [0.0.0.0/0, '::/0']"),
         ):
             values = rule.get(key)
             if not isinstance(values, list) or not values:
-                problems.append(f"{where}.{key}: is empty or not a list; {mend}.")
+                problems.append(f"{where}.{key}: is empty or not a list; {what_to_do}.")
                 continue
             problems += [f"{where}.{key}: {found}." for found in map(check, values) if found]
         if rule.get("protocol", "tcp") not in ("tcp", "udp"):
@@ -157,7 +157,7 @@ def render(
         ending = f'accept comment "{comment}"' if comment else "accept"
         dports = f"{rule.get('protocol', 'tcp')} dport {{ {_ports(rule['ports'])} }}"
         lines += [f"{source} {dports} {ending}" for source in _sources(map(str, rule["cidrs"]))]
-    mark = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    identity = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     body = "\n".join(f"    {line}" for line in lines)
     return (
         "#!/usr/sbin/nft -f\n"
@@ -167,7 +167,7 @@ def render(
         f"table inet {TABLE} {{\n"
         "  chain input {\n"
         "    type filter hook input priority filter; policy drop;\n"
-        f'    ct state {{ established, related }} accept comment "edge-slm {mark}"\n'
+        f'    ct state {{ established, related }} accept comment "edge-slm {identity}"\n'
         "    ct state invalid drop\n"
         f"{body}\n"
         "  }\n"

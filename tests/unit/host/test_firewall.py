@@ -87,7 +87,7 @@ def test_what_is_loaded_is_known_by_its_mark() -> None:
         ({"ports": [80], "cidrs": ["10.0.0.1/8"]}, "has host bits set"),
         ({"ports": [80], "cidrs": ["somewhere"]}, "does not appear to be"),
         ({"ports": [80], "cidrs": ["10.0.0.0/8"], "protocol": "sctp"}, "use tcp or udp"),
-        ({"ports": [80], "cidrs": ["10.0.0.0/8"], "port": 1}, "unknown port"),
+        ({"ports": [80], "cidrs": ["10.0.0.0/8"], "port": 1}, "port is not known"),
         ("8080", "is not a mapping"),
     ],
 )
