@@ -178,9 +178,7 @@ def plan(inputs: Inputs, live: Live) -> Plan:
         count = revoked(live, texts)
         # A reload ends with this in any case.
         if count and not steps.reason and proxying.KEY_MAP not in [file.path for file in write.files]:
-            pending.append(
-                f"unit {proxying.UNIT}: {count} keys that are no longer valid are still taken by old workers"
-            )
+            pending.append(f"unit {proxying.UNIT}: old workers still take keys that are no longer valid: {count}")
     names = ", ".join(f"{key.name} ({key.scope})" for key in inputs.keys)
     url = proxying.url_of(settings)
     return Plan(

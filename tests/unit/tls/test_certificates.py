@@ -63,6 +63,32 @@ def test_names_of_a_request() -> None:
     assert tls.subject_alternative_names(["pi-01", "10.0.0.1", "::1"]) == ["DNS:pi-01", "IP:10.0.0.1", "IP:::1"]
 
 
+BLOCK = "-----BEGIN {0}-----\nMIIB\n-----END {0}-----\n"
+LEAF, EC_KEY, RSA_KEY = (BLOCK.format(name) for name in ("CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY"))
+LOCKED = BLOCK.format("ENCRYPTED PRIVATE KEY")
+
+
+@pytest.mark.parametrize(
+    ("pem", "certificates", "key"),
+    [
+        (LEAF, LEAF, ""),
+        (LEAF + LEAF, LEAF + LEAF, ""),
+        (LEAF + EC_KEY, LEAF, EC_KEY),
+        (EC_KEY + LEAF + LEAF, LEAF + LEAF, EC_KEY),
+        ("Bag Attributes\n" + LEAF + "subject=x\n" + RSA_KEY + LEAF, LEAF + LEAF, RSA_KEY),
+        (BLOCK.format("EC PARAMETERS") + BLOCK.format("EC PRIVATE KEY"), "", BLOCK.format("EC PRIVATE KEY")),
+        (LOCKED, "", LOCKED),
+        ((LEAF + EC_KEY).replace("\n", "\r\n"), LEAF, EC_KEY),
+        (LEAF.rstrip("\n"), LEAF, ""),
+        ("no PEM\n", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_certificates_and_keys_of_one_file_are_kept_apart(pem: str, certificates: str, key: str) -> None:
+    assert tls.certificates_in(pem) == certificates
+    assert tls.key_in(pem) == key
+
+
 @pytest.mark.parametrize(
     ("names", "on_it", "missing"),
     [
@@ -75,28 +101,6 @@ def test_names_of_a_request() -> None:
 )
 def test_covering(names: list[str], on_it: list[str], missing: list[str]) -> None:
     assert tls.uncovered(names, certificate(names=on_it)) == missing
-
-
-@pytest.mark.parametrize(
-    ("mode", "changes", "parts"),
-    [
-        ("off", {"names": [], "files": ("", ""), "ca_dir": ""}, []),
-        ("given", {}, []),
-        ("given", {"names": []}, []),
-        ("given", {"files": ("", "/k")}, ["endpoint_tls_certificate", "absolute"]),
-        ("given", {"files": ("/c", "k")}, ["endpoint_tls_key", "absolute"]),
-        ("fleet_ca", {}, []),
-        ("fleet_ca", {"ca_dir": ""}, ["endpoint_tls_ca_dir", "directory"]),
-        ("fleet_ca", {"names": []}, ["endpoint_tls_names", "is empty"]),
-        ("fleet_ca", {"days": 1000}, ["endpoint_tls_days", "1 to 825"]),
-        ("fleet_ca", {"left": 90}, ["endpoint_tls_renew_days", "0 to 89"]),
-    ],
-)
-def test_inputs(mode: str, changes: dict[str, Any], parts: list[str]) -> None:
-    given: dict[str, Any] = {"names": NAMES, "files": ("/c", "~/k"), "ca_dir": "/ca", "days": 90, "left": 30, **changes}
-    problems = tls.check_inputs(mode, **given)
-    assert bool(problems) == bool(parts)
-    assert [part for part in parts if part not in "\n".join(problems)] == []
 
 
 @pytest.mark.parametrize(
