@@ -160,7 +160,10 @@ class Daemon:
             self.run("systemctl", "reload", UNIT)
         self.enable()
         self.run("systemctl", "reset-failed", UNIT)
-        self.run("systemctl", "restart", UNIT)
+        # A socket that was masked meanwhile has lost its descriptor: dockerd starts only with one that is started, too.
+        units = [name for name in (SOCKET, UNIT) if read_units([name])[name].loaded]
+        self.run("systemctl", "stop", *units)
+        self.run("systemctl", "start", *units)
         deadline = time.monotonic() + START_SECONDS
         while not self.engine.answers():
             if time.monotonic() > deadline:
@@ -269,6 +272,8 @@ def main() -> None:
     if differs and installed and not reasons:
         reasons = [f"{decide.DAEMON_JSON} has changed"]
     masked = daemon.unit_problems() if installed and module.params["state"] == "present" else []
+    if any(problem.startswith(SOCKET) for problem in masked) and not reasons:
+        reasons = ["has lost its socket"]
     changed = differs or bool(reasons or masked) or notes != noted
     if changed and not module.check_mode:
         os.makedirs(os.path.dirname(RECEIPT), mode=0o755, exist_ok=True)
@@ -278,7 +283,7 @@ def main() -> None:
             daemon.move(old_root, new_root)
         if differs:
             daemon.write(wanted)
-        if masked:
+        if masked and not reasons:
             daemon.enable()
         if reasons:
             live = bool(wanted.get("live-restore")) and not info.get("LiveRestoreEnabled")

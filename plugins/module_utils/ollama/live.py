@@ -71,19 +71,22 @@ def _shown(value: object) -> str:
 
 
 def state_difference(found: Mapping[str, Any]) -> str:
-    """Return why a container does not serve, by its state; '' where it runs and is not known to be unhealthy."""
+    """Return why a container does not serve, by its state; '' where it runs."""
     state = found.get("State") or {}
     if state.get("Paused"):
         return "is paused"
     if state.get("Restarting"):
         return f"is started again and again (it ends with code {state.get('ExitCode')})"
-    if not state.get("Running"):
-        return f"is not running (it ended with code {state.get('ExitCode')})"
-    return "is unhealthy" if (state.get("Health") or {}).get("Status") == "unhealthy" else ""
+    return "" if state.get("Running") else f"is not running (it ended with code {state.get('ExitCode')})"
+
+
+def is_unhealthy(found: Mapping[str, Any]) -> bool:
+    """Tell whether Docker's last checks of a container have failed; they are up to half a minute old."""
+    return ((found.get("State") or {}).get("Health") or {}).get("Status") == "unhealthy"
 
 
 def needs_restart(found: Mapping[str, Any], answers: bool, patience: float, now: float) -> bool:
-    """Tell whether a container that runs must be restarted: it hangs, and waiting longer is of no use.
+    """Tell whether a container that runs must be restarted: it does not answer, and waiting longer is of no use.
 
     Args:
         found: As `docker inspect` shows it.
@@ -92,13 +95,11 @@ def needs_restart(found: Mapping[str, Any], answers: bool, patience: float, now:
         now: Seconds since the epoch.
     """
     state = found.get("State") or {}
-    if not state.get("Running") or state.get("Paused") or state.get("Restarting"):
+    if answers or state_difference(found):
         return False
-    if (state.get("Health") or {}).get("Status") == "unhealthy":
-        return True
     started = STARTED.match(str(state.get("StartedAt") or ""))
-    if answers or not started:
-        return False
+    if is_unhealthy(found) or not started:
+        return True
     return now - calendar.timegm(time.strptime(started[1], "%Y-%m-%dT%H:%M:%S")) > patience
 
 

@@ -28,7 +28,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.transfer import blob_path
 
 #: Seconds for Ollama to answer, and for a registry to give the size of a model.
-PATIENCE = 10
+PATIENCE = 5
 REGISTRY_PATIENCE = 5
 
 
@@ -54,12 +54,14 @@ def holds_socket(pid: int, inodes: set[str]) -> bool:
     return False
 
 
-def port_owner(port: int, ours: int) -> str:
+def port_owner(port: int, ours: int, docker: bool) -> str:
     """Return who listens on a port and is not our container; '' for nobody.
 
     Args:
         port: A TCP port.
         ours: Process of our container; 0 where it does not run.
+        docker: Whether Docker answers. Where it does not, our container may run all the same (live-restore), and is
+            known by its environment.
     """
     inodes = {str(listener.inode) for listener in read_listeners() if listener.port == port}
     if not inodes or (ours and holds_socket(ours, inodes)):
@@ -68,6 +70,8 @@ def port_owner(port: int, ours: int) -> str:
     for pid in sorted(parents):
         if holds_socket(pid, inodes):
             if ours and decide.descends_from(pid, ours, parents):
+                return ""
+            if not docker and f"OLLAMA_MODELS={decide.HOME}/models" in read_text(f"/proc/{pid}/environ").split("\0"):
                 return ""
             return f"{read_text(f'/proc/{pid}/comm').strip()} (process {pid})"
     return "a process that cannot be seen"

@@ -42,7 +42,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import F
 CERTIFICATES = "/etc/docker/certs.d"
 UNITS = ("docker.service", "docker.socket")
 #: Seconds for Docker to answer.
-PATIENCE = 10
+PATIENCE = 5
 
 
 def modified(path: str) -> float:
@@ -75,6 +75,11 @@ class Reader:
     def info(self) -> dict[str, Any]:
         """What `docker info` shows; empty where dockerd does not answer."""
         return self.engine.info()
+
+    @property
+    def silent(self) -> bool:
+        """Whether Docker is installed and does not answer: of images and containers nothing is known then."""
+        return bool(find_command("dockerd")) and not self.info
 
     @cached_property
     def container(self) -> dict[str, Any] | None:
@@ -322,7 +327,9 @@ class Comparison:
         has_image = self.reader.has_image(reference)
         brought = list(self.reader.receipt.get("images") or [])
         superseded = decide.superseded(brought, reference)
-        if not has_image:
+        if self.reader.silent:
+            pass
+        elif not has_image:
             self.pending.append(f"image {reference}: is not on this host")
         elif brought[-1:] != [reference]:
             self.pending.append(f"image {reference}: is not the last one in {decide.RECEIPT}")
@@ -334,7 +341,7 @@ class Comparison:
         found = self.reader.container or {}
         name = f"container {decide.CONTAINER}"
         if not found:
-            self.pending.append(f"{name}: is missing")
+            self.pending += [] if self.reader.silent else [f"{name}: is missing"]
             return probe.Answers(), {"probe": True, "recreate": False, "restart": False}
         state = live.state_difference(found)
         differences = live.settings_differences(self.container, found)
@@ -345,6 +352,7 @@ class Comparison:
         self.pending += [f"{name}: does not get the device node {node}" for node in hidden]
         answers = probe.Answers.of(self.server) if pid and not state else probe.Answers()
         if answers.silence:
+            self.pending += [f"{name}: is unhealthy"] if live.is_unhealthy(found) else []
             self.pending.append(f"Ollama: does not answer: {answers.silence}")
         restart = live.needs_restart(found, not answers.silence, self.inputs.start_timeout, time.time())
         return answers, {
@@ -423,7 +431,7 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
     client = read_text(decide.WRAPPER) if os.path.lexists(decide.WRAPPER) else None
     strangers = (decide.ownership_problem(reader.container), decide.wrapper_problem(inputs.client, client))
     unfit.found += [problem for problem in strangers if problem]
-    decide.check_port(inputs, probe.port_owner(inputs.port, reader.container_pid), unfit)
+    decide.check_port(inputs, probe.port_owner(inputs.port, reader.container_pid, bool(reader.info)), unfit)
     decide.check_gpu(inputs, jetson["real_jetson"], unfit)
     models = probe.Models.read(inputs, listed)
     sizes = probe.model_sizes(models.wanted, inputs.models_dir, reader.notes)
