@@ -316,7 +316,9 @@ class Comparison:
         if csv_mode:
             self.pending.append(f"file {TOOLKIT_CONFIG}: its mode is {toolkit['mode'] or 'not set'}, not csv")
         self.pending += [f"file {daemon.DAEMON_JSON}: {one}" for one in daemon.differences(current, merged, settings)]
-        if daemon.before(current, settings, noted) != noted:
+        if not self.reader.receipt:
+            self.pending.append(f"file {decide.RECEIPT}: is missing")
+        elif daemon.before(current, settings, noted) != noted:
             self.pending.append(f"file {decide.RECEIPT}: does not have Docker's settings before the role")
         self.pending += self.reader.daemon_reasons(merged)
         return {"selections": selections, "csv_mode": csv_mode, "settings": settings}
@@ -331,7 +333,7 @@ class Comparison:
             pass
         elif not has_image:
             self.pending.append(f"image {reference}: is not on this host")
-        elif brought[-1:] != [reference]:
+        elif self.reader.receipt and brought[-1:] != [reference]:
             self.pending.append(f"image {reference}: is not the last one in {decide.RECEIPT}")
         self.pending += [f"image {name}: is no longer wanted" for name in superseded]
         return {"image": reference, "images": superseded, "has_image": has_image}
