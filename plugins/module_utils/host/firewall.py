@@ -175,7 +175,18 @@ def render(
     )
 
 
+def _verdicts(text: str) -> list[str]:
+    """Return what a ruleset, or nft's listing of it, does with packets, rule by rule; its policy comes first."""
+    return re.findall(r"\b(?:accept|drop|reject|return|queue|jump|goto)\b", re.sub(r'"[^"]*"|#[^\n]*', "", text))
+
+
 def loaded(ruleset: str, listing: str) -> bool:
-    """Tell whether the ruleset is the one that the kernel has, from `nft list table`."""
+    """Tell whether the ruleset is the one that the kernel has, from `nft list table`.
+
+    nft writes rules in its own way: compared are the checksum that is in a comment, and what the rules do, so that a
+    rule that somebody has added or removed is seen.
+    """
     found = re.search(r'comment "(edge-slm [0-9a-f]{16})"', ruleset)
-    return bool(found) and f'comment "{found.group(1) if found else ""}"' in listing
+    if not found or f'comment "{found.group(1)}"' not in listing:
+        return False
+    return _verdicts(ruleset) == _verdicts(listing)
