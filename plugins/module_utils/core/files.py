@@ -218,7 +218,7 @@ def sidecar(path: str) -> str:
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.verified")
 
 
-def _identity(path: str) -> dict[str, int]:
+def identity(path: str) -> dict[str, int]:
     """Return what changes when a file's content does; its times cannot all be set back."""
     status = os.stat(path)
     return {
@@ -231,13 +231,13 @@ def _identity(path: str) -> dict[str, int]:
 
 def remember_verified(path: str, digest: Digest) -> None:
     """Note the digest that a file was found to have, so that it need not be read again."""
-    write_json(sidecar(path), {**_identity(path), "algorithm": digest.algorithm, "hex": digest.hex})
+    write_json(sidecar(path), {**identity(path), "algorithm": digest.algorithm, "hex": digest.hex})
 
 
 def noted_digest(path: str, algorithm: str = "sha256") -> str:
     """Return the digest that an existing file had when it was last read; '' where it has changed since."""
     noted = read_json(sidecar(path))
-    known = {**_identity(path), "algorithm": algorithm}
+    known = {**identity(path), "algorithm": algorithm}
     return str(noted.get("hex", "")) if all(noted.get(name) == value for name, value in known.items()) else ""
 
 
