@@ -129,6 +129,11 @@ def play(proxy: Proxy, *arguments: str, **variables: Any) -> subprocess.Complete
     )
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a playbook said, without the line breaks that only fit it to a terminal."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
 @pytest.fixture
 def changing(proxy: Proxy) -> Iterator[Proxy]:
     """Give a proxy whose inputs a test may change; afterwards they are the scenario's again."""
@@ -221,6 +226,36 @@ def test_what_is_not_quite_a_key_is_401(proxy: Proxy, header: str) -> None:
 def test_two_keys_at_once_are_401(proxy: Proxy) -> None:
     line = f"Authorization: Bearer {proxy.infer}\r\n".encode()
     assert proxy.raw(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + line + b"\r\n")[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([("x-api-key", "{key}")], 200),
+        ([("X-API-KEY", "{key}")], 200),
+        ([("x-api-key", "{key}x")], 401),
+        ([("x-api-key", "Bearer {key}")], 401),
+        ([("x-api-key", "")], 401),
+        ([("x-api-key", "{key}"), ("x-api-key", "{key}")], 401),
+        # Where there is an Authorization it counts alone, as with llama-server.
+        ([("x-api-key", "{key}"), ("Authorization", "Bearer {key}")], 200),
+        ([("x-api-key", "{key}"), ("Authorization", "Bearer no-key-of-this-endpoint")], 401),
+        ([("x-api-key", "{key}"), ("Authorization", "Basic {key}")], 401),
+    ],
+)
+def test_x_api_key_opens_as_authorization_does(proxy: Proxy, headers: list[tuple[str, str]], status: int) -> None:
+    lines = "".join(f"{name}: {value.format(key=proxy.infer)}\r\n" for name, value in headers)
+    head = f"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n"
+    assert proxy.raw(head.encode())[0] == status
+
+
+def test_x_api_key_has_the_scope_of_its_key(recorder: Proxy) -> None:
+    """As Anthropic's clients send it."""
+    given = {"x-api-key": recorder.infer, "anthropic-version": "2023-06-01"}
+    assert recorder.ask("POST", "/v1/messages", body="{}", headers=given)[0] == 200
+    assert {"x-api-key", "authorization"}.isdisjoint(recorder.recorded()[-1]["headers"])
+    assert recorder.ask("POST", "/api/pull", body="{}", headers=given)[0] == 403
+    assert recorder.ask("POST", "/api/pull", body="{}", headers={"x-api-key": recorder.admin})[0] == 200
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
@@ -632,7 +667,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
             }
             refused = play(proxy, **bad)
             assert refused.returncode != 0
-            assert words in refused.stdout
+            assert words in said(refused)
             assert "endpoint_proxy_tls_certificate" in refused.stdout
             assert "changed=0" in refused.stdout
             assert served(proxy)[0] == renewed
@@ -654,9 +689,12 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
         ({"endpoint_proxy_api_keys": keys(a="k" * 20, b="k" * 20)}, "2 entries share one key"),
         ({"endpoint_proxy_api_keys": [{"name": "a b", "key": "k" * 20}]}, "cannot name a key"),
         ({"endpoint_proxy_backend_port": PORT}, "the proxy would ask itself"),
-        ({"endpoint_proxy_port": 22}, "give a whole number from 1024"),
+        ({"endpoint_proxy_port": 22}, "endpoint_proxy_port: must be a whole number from 1024"),
         ({"endpoint_proxy_port": 11435}, "the proxy would ask itself"),
         ({"endpoint_proxy_tls_key": "/x.key"}, "endpoint_proxy_tls_certificate: is missing"),
+        ({"endpoint_proxy_allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is no network"),
+        ({"endpoint_proxy_allowed_cidrs": []}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
+        ({"endpoint_proxy_allowed_cidrs": "10.0.0.0/8"}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
         ({"endpoint_proxy_prot": 1}, "endpoint_proxy_prot"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
@@ -664,7 +702,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
 def test_bad_input_is_refused_before_any_change(recorder: Proxy, inputs: dict[str, Any], words: str) -> None:
     done = play(recorder, **inputs)
     assert done.returncode != 0
-    assert words in done.stdout
+    assert words in said(done)
     assert "changed=0" in done.stdout
     assert recorder.ask("GET", "/v1/models", recorder.infer)[0] == 200
 
@@ -676,14 +714,14 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
     try:
         done = play(proxy, endpoint_proxy_port=12345)
         assert done.returncode != 0
-        assert "port 12345 is taken by python3" in done.stdout
+        assert "port 12345 is taken by python3" in said(done)
         assert "changed=0" in done.stdout
     finally:
         proxy.host.check_output("systemctl stop port-thief")
     assert proxy.ask("GET", "/healthz")[0] == 200
 
 
-@pytest.mark.parametrize("task", ["Write keys, certificate", "Run it with what", "Wait until Ollama answers"])
+@pytest.mark.parametrize("task", ["Write keys, certificate", "or reload it where", "Wait until Ollama answers"])
 def test_a_killed_play_is_healed_by_the_next(changing: Proxy, task: str) -> None:
     proxy, new = changing, "new-key-after-the-kill-0001"
     wanted = {"endpoint_proxy_api_keys": keys(chat2=new, boss=proxy.admin)}
@@ -703,6 +741,40 @@ def test_a_killed_play_is_healed_by_the_next(changing: Proxy, task: str) -> None
     assert proxy.ask("GET", "/v1/models", new)[0] == 200
     assert proxy.ask("GET", "/v1/models", proxy.infer)[0] == 401
     assert "changed=0" in play(proxy, **wanted).stdout
+
+
+UNIT_FILE = "/etc/systemd/system/edge-slm-proxy.service"
+
+
+@pytest.mark.parametrize(
+    ("drift", "sentence"),
+    [
+        ("systemctl stop edge-slm-proxy", "unit edge-slm-proxy.service: is inactive"),
+        ("systemctl disable edge-slm-proxy", "unit edge-slm-proxy.service: is not enabled"),
+        (
+            f"rm {UNIT_FILE} && ln -s /dev/null {UNIT_FILE} && systemctl daemon-reload",
+            "unit edge-slm-proxy.service: is masked",
+        ),
+        # Loaded, too, with the digest of the old one in it.
+        (
+            "sed -i 's/nbthread 2/nbthread 1/' /etc/edge-slm/proxy/haproxy.cfg && systemctl reload edge-slm-proxy",
+            "file /etc/edge-slm/proxy/haproxy.cfg: its text differs",
+        ),
+        ("chmod 0644 /etc/edge-slm/proxy/keys.map", "file /etc/edge-slm/proxy/keys.map: its mode is 0644, not 0640"),
+        ("chmod 0777 /etc/edge-slm/proxy", "directory /etc/edge-slm/proxy: its mode is 0777, not 0750"),
+        ("rm /etc/edge-slm/proxy/keys.map", "file /etc/edge-slm/proxy/keys.map: is missing"),
+    ],
+    ids=["stopped", "disabled", "masked", "edited and loaded", "file mode", "directory mode", "removed"],
+)
+def test_drift_is_told_in_a_sentence_and_healed(proxy: Proxy, drift: str, sentence: str) -> None:
+    proxy.host.check_output(drift)
+    healed = play(proxy, "-v")
+    assert healed.returncode == 0, healed.stdout
+    assert f"pending: - '{sentence}' refusals:" in said(healed)
+    assert "changed=0" in play(proxy).stdout
+    wait_for_health(proxy, 200)
+    assert "nbthread 2" in proxy.host.check_output("cat /etc/edge-slm/proxy/haproxy.cfg")
+    assert proxy.host.file("/dev/null").mode == 0o666
 
 
 def wait_for_health(proxy: Proxy, wanted: int) -> None:

@@ -78,13 +78,60 @@ def test_keys_are_each_devices_own_and_the_cas_is_locked() -> None:
     assert "ENCRYPTED" in (FLEET / "tls-ca/ca.key").read_text()
 
 
-def test_given_files_lie_as_they_were_given() -> None:
+def test_given_files_are_there_as_they_were_given() -> None:
     builder = connect("builder-01")
     assert builder.file(f"{TLS}/certificate.pem").content_string == text("tls-given/builder.pem")
     key = builder.file(f"{TLS}/key.pem")
     assert key.content_string == text("tls-given/builder.key")
     assert (key.group, key.mode) == ("root", 0o640)
     assert not builder.file(f"{TLS}/ca.pem").exists
+
+
+def test_of_one_file_with_certificate_and_key_only_the_certificate_is_public() -> None:
+    """As HAProxy wants them; an older run has left the key where everybody may read it."""
+    both = FLEET / "tls-given/both.pem"
+    both.write_text(text("tls-given/builder.pem") + text("tls-given/builder.key"))
+    both.chmod(0o600)
+    host = connect("builder-01")
+    host.check_output(f"cat {TLS}/key.pem >> {TLS}/certificate.pem")
+    code, said = converge("builder-01", endpoint_tls_certificate=str(both), endpoint_tls_key=str(both))
+    assert (code, changes(said)) == (0, [1]), said[-2000:]
+    assert f"file {TLS}/certificate.pem: its text differs" in said
+    assert host.file(f"{TLS}/certificate.pem").content_string == text("tls-given/builder.pem")
+    assert host.file(f"{TLS}/key.pem").content_string == text("tls-given/builder.key")
+    secret = text("tls-given/builder.key").splitlines()[1]
+    assert [word for word in ("PRIVATE KEY", secret) if word in said] == []
+
+
+@pytest.mark.parametrize(
+    ("drift", "sentence"),
+    [
+        (f"chmod 0644 {TLS}/key.pem", f"file {TLS}/key.pem: its mode is 0644, not 0640"),
+        (f"chown pi {TLS}/certificate.pem", f"file {TLS}/certificate.pem: it belongs to pi:root, not root:root"),
+        (f"chmod 0777 {TLS}", f"directory {TLS}: its mode is 0777, not 0755"),
+        (f"rm {TLS}/ca.pem", f"file {TLS}/ca.pem: is missing"),
+    ],
+)
+def test_drift_is_told_in_a_sentence_and_healed(drift: str, sentence: str) -> None:
+    host = connect("pi-01")
+    before = serial(host)
+    host.check_output(drift)
+    code, said = converge("pi-01")
+    assert (code, changes(said)) == (0, [1]), said[-2000:]
+    assert f"pending: - '{sentence}' refusals:" in " ".join(said.split())
+    assert changes(converge("pi-01")[1]) == [0]
+    assert serial(host) == before
+
+
+def test_another_directory() -> None:
+    host = connect("pi-02")
+    code, said = converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere")
+    assert code == 0, said[-2000:]
+    assert host.check_output("ls -A /srv/tls-elsewhere").split() == ["ca.pem", "certificate.pem", "key.pem"]
+    assert changes(converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere")[1]) == [0]
+    assert converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere", endpoint_tls_state="absent")[0] == 0
+    assert not host.file("/srv/tls-elsewhere").exists
+    assert host.file(f"{TLS}/key.pem").exists
 
 
 def test_one_that_ends_soon_is_renewed_for_the_same_key() -> None:
@@ -106,7 +153,7 @@ def test_new_names_new_certificate() -> None:
     assert "DNS:pi-01.lan" in host.check_output(f"openssl x509 -in {TLS}/certificate.pem -noout -ext subjectAltName")
 
 
-def test_a_pair_torn_by_a_power_cut_is_mended() -> None:
+def test_a_pair_torn_by_a_power_cut_is_replaced() -> None:
     host = connect("pi-01")
     host.check_output(f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {TLS}/key.pem")
     code, said = converge("pi-01")
@@ -117,7 +164,7 @@ def test_another_ca_is_made_once_for_all_devices() -> None:
     shutil.rmtree(FLEET / "tls-ca")
     code, said = converge("pi")
     assert code == 0, said[-2000:]
-    made = re.search(r"TASK \[[^]]*Make its certificate\].*?(?=TASK)", said, flags=re.DOTALL)
+    made = re.search(r"TASK \[[^]]*Create the CA's certificate\].*?(?=TASK)", said, flags=re.DOTALL)
     assert made
     assert made.group().count("changed: [") == 1
     for name in PIS:
