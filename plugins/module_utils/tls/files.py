@@ -211,7 +211,7 @@ def wanted_files(inputs: Inputs, live: Live) -> list[ConfigFile]:
 
 
 def plan(inputs: Inputs, live: Live) -> Plan:
-    """Return everything that is still to be done and can be told on the host.
+    """Return everything that is still to be done and can be decided on the host.
 
     Whether the fleet's CA issues a certificate is decided on the controller by what `needs` has of this one.
     """
