@@ -29,11 +29,11 @@ demo-down: env  ## Remove every trace of the demo
 test: env lint unit molecule  ## Everything: lint, unit tables, roles and the site on real containers
 
 lint: env  ## Linters and type checker
-	tools/lint
+	tools/timed.py lint tools/lint
 
 unit: env  ## Tables of decisions; no containers
 	tools/host-packages aria2
-	python -m pytest tests/unit
+	tools/timed.py unit python -m pytest tests/unit
 
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
 	tools/host-packages openssh-client chromium chromium-driver
