@@ -7,8 +7,8 @@ import urllib.request
 from typing import Any
 
 import pytest
-from conftest import MODEL, PIS, Device
 from devices import ROOT, connect
+from endpoints import MODEL, PIS, Device
 from plays import changes, kill_at_work, played
 
 PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("builder", "receive", "service")]

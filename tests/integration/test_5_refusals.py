@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import JETSON, KEY_FILE, MODEL
+from endpoints import JETSON, KEY_FILE, MODEL
 from plays import played, refused
 
 SERVICE = {"model": MODEL, "port": 8080}

@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from conftest import JETSON, KEY_FILE, PIS, Device
+from endpoints import JETSON, KEY_FILE, PIS, Device
 from plays import changes, played, refused
 
 

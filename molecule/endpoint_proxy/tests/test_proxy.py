@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
 import re
-import signal
 import socket
 import ssl
 import subprocess
@@ -20,12 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import plays
 import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from devices import ADDRESSES, INVENTORY, ROOT, connect
+from devices import ADDRESSES, connect, wait_until
 from openai import AuthenticationError, OpenAI, PermissionDeniedError
 
 CONVERGE = Path(__file__).resolve().parents[1] / "converge.yml"
@@ -121,12 +120,9 @@ def ollama(request: pytest.FixtureRequest) -> Proxy:
     return Proxy(request.param)
 
 
-def play(proxy: Proxy, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def play(proxy: Proxy, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run the scenario's converge.yml again on one device, with other inputs."""
-    command = ["ansible-playbook", "-i", INVENTORY, "-l", proxy.name, str(CONVERGE), *arguments]
-    return subprocess.run(
-        [*command, "-e", json.dumps(variables)], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    return plays.play(CONVERGE, limit=proxy.name, **variables)
 
 
 @pytest.fixture
@@ -683,19 +679,19 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
     assert proxy.ask("GET", "/healthz")[0] == 200
 
 
-@pytest.mark.parametrize("task", ["Write keys, certificate", "Run it with what", "Wait until Ollama answers"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Write keys, certificate, configuration and unit",
+        "Run it with what it is to run with",
+        "Wait until Ollama answers through the proxy",
+    ],
+)
 def test_a_killed_play_is_healed_by_the_next(changing: Proxy, task: str) -> None:
     proxy, new = changing, "new-key-after-the-kill-0001"
     wanted = {"endpoint_proxy_api_keys": keys(chat2=new, boss=proxy.admin)}
-    command = ["ansible-playbook", "-i", INVENTORY, "-l", proxy.name, str(CONVERGE), "-e", json.dumps(wanted)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True, bufsize=1
-    ) as running:
-        assert running.stdout
-        for line in running.stdout:
-            if line.startswith("TASK") and task in line:
-                os.killpg(running.pid, signal.SIGKILL)
-                break
+    # Each task's work is a moment: what can be told apart is what lies between them.
+    plays.kill_before(task, CONVERGE, limit=proxy.name, **wanted)
     # Whatever is there now serves: the old keys or the new ones, never none.
     assert 200 in {proxy.ask("GET", "/v1/models", key)[0] for key in (proxy.infer, new)}
     done = play(proxy, **wanted)
@@ -707,13 +703,13 @@ def test_a_killed_play_is_healed_by_the_next(changing: Proxy, task: str) -> None
 
 def wait_for_health(proxy: Proxy, wanted: int) -> None:
     """Wait until the health route answers with a status; no answer at all is none."""
-    deadline = time.monotonic() + 30
-    status = 0
-    while status != wanted:
-        assert time.monotonic() < deadline, f"its health stays {status}"
-        time.sleep(0.2)
+
+    def answers() -> bool:
         with suppress(OSError):
-            status = proxy.ask("GET", "/healthz")[0]
+            return proxy.ask("GET", "/healthz")[0] == wanted
+        return False
+
+    wait_until(answers, f"its health is {wanted}", 30)
 
 
 def test_a_killed_worker_comes_back(proxy: Proxy) -> None:
