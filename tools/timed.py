@@ -3,7 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run a command and note how long it took: tools/timed.py STAGE[/STEP] COMMAND... Alone, print a table of minutes.
 
-Noted in .artifacts/times.tsv: a line for each, of its last run. A stage of several steps is a row with a column each.
+Noted in .artifacts/times.tsv, a line for each; of several runs the last one counts. A stage of several steps is a row
+with a column each.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ TIMES = Path(__file__).resolve().parents[1] / ".artifacts/times.tsv"
 
 def read() -> dict[str, float]:
     """Return the seconds that were noted, by name, in the order in which they were noted."""
-    lines = TIMES.read_text(encoding="utf-8").splitlines() if TIMES.exists() else []
-    return {name: float(seconds) for name, _tab, seconds in (line.partition("\t") for line in lines)}
+    times: dict[str, float] = {}
+    for line in TIMES.read_text(encoding="utf-8").splitlines() if TIMES.exists() else ():
+        name, _tab, seconds = line.partition("\t")
+        times.pop(name, None)
+        times[name] = float(seconds)
+    return times
 
 
 def note(name: str, seconds: float) -> None:
-    """Note seconds under a name, at the end."""
-    times = read()
-    times.pop(name, None)
-    times[name] = seconds
+    """Note seconds under a name."""
     TIMES.parent.mkdir(exist_ok=True)
-    TIMES.write_text("".join(f"{key}\t{value:.1f}\n" for key, value in times.items()), encoding="utf-8")
+    with TIMES.open("a", encoding="utf-8") as file:
+        file.write(f"{name}\t{seconds:.1f}\n")
 
 
 def table(times: Mapping[str, float]) -> str:
