@@ -26,14 +26,17 @@ demo: env  ## The main job: a local fleet of containers serves a real model and 
 demo-down: env  ## Remove every trace of the demo
 	python tools/demo.py down
 
-test: env lint unit molecule  ## Everything: lint, unit tables, roles and the site on real containers
+test: env  ## Everything: lint, unit tables, roles and the site on real containers
+	@mkdir -p .artifacts
+	nice tools/images >.artifacts/images.log 2>&1 & images=$$!; trap 'kill $$images 2>/dev/null || true' EXIT; \
+	  $(MAKE) lint unit molecule
 
 lint: env  ## Linters and type checker
-	tools/lint
+	tools/timed.py lint tools/lint
 
 unit: env  ## Tables of decisions; no containers
 	tools/host-packages aria2
-	python -m pytest tests/unit
+	tools/timed.py unit python -m pytest tests/unit
 
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
 	tools/host-packages openssh-client chromium chromium-driver

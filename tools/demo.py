@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INVENTORY = ROOT / "inventory/demo"
 KEY_FILE = ROOT / ".cache/fleet/api-key"
 ENDPOINTS = ROOT / ".demo/endpoints.json"
-#: What was compiled once on this machine: llama.cpp's objects, Go's modules and objects.
+#: What was made once on this machine: llama.cpp's objects and web UI, Go's modules and objects.
 VOLUMES = ("edge-slm-ccache", "edge-slm-go")
 QUESTION = "What is the capital of France? Answer in one word."
 

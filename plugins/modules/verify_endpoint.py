@@ -121,7 +121,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import se
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import client_context
 
 try:
-    import openai  # noqa: F401 (client_checks imports it again where it is used)
+    # client_checks imports it again where it is used.
+    import openai  # noqa: F401 # pylint: disable=unused-import
 except ImportError:
     OPENAI_MISSING = traceback.format_exc()
 else:

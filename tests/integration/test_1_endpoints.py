@@ -11,8 +11,8 @@ import urllib.request
 
 import openai
 import pytest
-from conftest import JETSON, KEY_FILE, MODEL, PIS, Device
 from devices import ROOT, connect
+from endpoints import JETSON, KEY_FILE, MODEL, PIS, Device
 
 
 def status(url: str, key: str = "", method: str = "GET", body: dict[str, object] | None = None) -> int:

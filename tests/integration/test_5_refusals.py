@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from typing import Any
 
 import pytest
-from conftest import JETSON, KEY_FILE, MODEL
-from devices import INVENTORY, ROOT
+from endpoints import JETSON, KEY_FILE, MODEL
+from plays import played, refused
 
 SERVICE = {"model": MODEL, "port": 8080}
 REPO = {"repo": "org/name", "revision": "0" * 40}
@@ -85,20 +83,7 @@ JETSON_CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_refused_by_name_with_the_mend_before_anything_changes(case: str) -> None:
     variables, words = (CASES | JETSON_CASES)[case]
     devices = "jetson" if case in JETSON_CASES else "builder:pi"
-    run = subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", devices),
-            *("--extra-vars", json.dumps(variables), "site.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    text = " ".join((run.stdout + run.stderr).split())
-    assert run.returncode != 0, text[-2000:]
+    text = refused("site.yml", limit=devices, **variables)
     assert [word for word in words if word not in text] == [], text[-2000:]
     assert "changed: [" not in text
     assert "Make every host fit to serve" not in text
@@ -106,16 +91,7 @@ def test_refused_by_name_with_the_mend_before_anything_changes(case: str) -> Non
 
 def test_status_shows_every_device(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("status")
-    subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", str(INVENTORY), "playbooks/status.yml"),
-            *("--extra-vars", json.dumps({"edge_slm_status_dir": str(directory)})),
-        ],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    played("playbooks/status.yml", edge_slm_status_dir=str(directory))
     rows = {path.stem: json.loads(path.read_text()) for path in directory.glob("*.json")}
     assert sorted(rows) == ["jetson-01", "pi-01", "pi-02"]
     assert {host: row["endpoints"][0]["model"] for host, row in rows.items()} == {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import socket
 import ssl
 import subprocess
@@ -14,8 +12,8 @@ from typing import Any
 
 import openai
 import pytest
-from conftest import JETSON, KEY_FILE, PIS, Device
-from devices import INVENTORY, ROOT
+from endpoints import JETSON, KEY_FILE, PIS, Device
+from plays import changes, played, refused
 
 
 @pytest.fixture(scope="module", params=(PIS[1], JETSON), ids=lambda device: device.name)
@@ -23,28 +21,13 @@ def place(request: pytest.FixtureRequest) -> Device:
     return request.param  # type: ignore[no-any-return]
 
 
-def play(place: Device, playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", place.name),
-            *("--extra-vars", json.dumps(variables), f"playbooks/{playbook}.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+def run(place: Device, playbook: str, **variables: Any) -> str:
+    """Run a playbook that must succeed on one device."""
+    return played(f"playbooks/{playbook}.yml", limit=place.name, **variables)
 
 
 def secure_url(place: Device) -> str:
     return place.url.replace("http://", "https://")
-
-
-def done(run: subprocess.CompletedProcess[str]) -> str:
-    assert run.returncode == 0, (run.stdout + run.stderr)[-3000:]
-    return run.stdout
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +38,9 @@ def words(place: Device, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         "edge_slm_tls_ca_dir": str(tmp_path_factory.mktemp("ca") / "fleet"),
         "edge_slm_tls_names": [place.name, place.address],
     }
-    done(play(place, "service", **words))
+    run(place, "service", **words)
     yield words
-    done(play(place, "service", edge_slm_tls_mode="off"))
+    run(place, "service", edge_slm_tls_mode="off")
     assert place.client(KEY_FILE.read_text().strip()).models.list().data
 
 
@@ -112,21 +95,21 @@ def test_nothing_is_said_in_clear(place: Device, ca: Path, key: str) -> None:
 
 
 def test_verify_and_status_ask_by_tls(place: Device, words: dict[str, Any], tmp_path: Path) -> None:
-    assert secure_url(place) in done(play(place, "verify", **words))
-    done(play(place, "status", **words, edge_slm_status_dir=str(tmp_path)))
+    assert secure_url(place) in run(place, "verify", **words)
+    run(place, "status", **words, edge_slm_status_dir=str(tmp_path))
     report = json.loads((tmp_path / f"{place.name}.json").read_text())
     assert {row["health"] for row in report["endpoints"]} == {"ok"}
 
 
 def test_renewed_before_it_ends_and_served_at_once(place: Device, words: dict[str, Any], ca: Path) -> None:
     first = served(place, ca, place.name)
-    assert re.findall(r"changed=(\d+)", done(play(place, "service", **words))) == ["0"]
+    assert changes(run(place, "service", **words)) == [0]
     assert served(place, ca, place.name) == first
     due = {"endpoint_tls_days": 100, "endpoint_tls_renew_days": 95}
-    assert "it ends on" in done(play(place, "service", **words, **due))
+    assert "it ends on" in run(place, "service", **words, **due)
     renewed = served(place, ca, place.name)
     assert renewed != first
-    assert re.findall(r"changed=(\d+)", done(play(place, "service", **words, **due))) == ["0"]
+    assert changes(run(place, "service", **words, **due)) == [0]
 
 
 def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(place: Device, ca: Path, key: str) -> None:
@@ -140,8 +123,8 @@ def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(plac
         check=True,
         capture_output=True,
     )
-    run = play(place, "service", edge_slm_tls_mode="given", edge_slm_tls_names=[], **given)
-    assert run.returncode != 0
-    assert "endpoint_tls_key: does not belong" in " ".join(run.stdout.split())
-    assert re.findall(r"changed=(\d+)", run.stdout) == ["0"]
+    words = {"edge_slm_tls_mode": "given", "edge_slm_tls_names": []}
+    text = refused("playbooks/service.yml", limit=place.name, **words, **given)
+    assert "endpoint_tls_key: does not belong" in text
+    assert changes(text) == [0]
     assert served(place, ca, place.name) == before

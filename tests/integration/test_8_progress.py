@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +12,7 @@ import pytest
 import testinfra
 import yaml
 from devices import INVENTORY, ROOT, connect, managed
+from plays import played, playing
 
 DEVICE = "pi-01"
 PLACE = "/var/cache/edge-slm/test-progress"
@@ -33,8 +30,10 @@ class Slow:
     playbook: Path
     revision: str
 
-    def command(self, name: str) -> list[str]:
-        return ["ansible-playbook", "--inventory", str(INVENTORY), "--extra-vars", f"wanted={name}", str(self.playbook)]
+    def arrived(self, name: str) -> int:
+        """Bytes of a file that are there."""
+        found = self.device.run(f"stat --format %s {PLACE}/fetched/{name}.part").stdout
+        return int(found or 0)
 
     def started(self, name: str) -> list[str]:
         """The requests for a file: the hub notes each when it begins."""
@@ -95,27 +94,16 @@ def test_lines_in_the_events_of_ansible_runner(slow: Slow, tmp_path: Path) -> No
         assert left == pytest.approx(SIZES["slow-1"] * (100 - share) / 100 / RATE, abs=4)
 
 
-def test_a_killed_run_leaves_its_download_at_work_and_the_next_one_waits_for_it(slow: Slow) -> None:
-    with subprocess.Popen(
-        slow.command("slow-2"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    ) as run:
-        assert run.stdout
-        while b"TASK [Fetch]" not in run.stdout.readline():
-            assert run.poll() is None
-        time.sleep(10)
-        os.killpg(run.pid, signal.SIGKILL)
-        assert b" | " not in run.stdout.read(), "its output is not a terminal"
+def test_a_killed_run_leaves_its_download_at_work_and_the_next_one_waits_for_it(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with playing(slow.playbook, wanted="slow-2") as run:
+        # Far enough for lines to have been shown to whoever looks.
+        run.wait_until(lambda: slow.arrived("slow-2") > SIZES["slow-2"] // 3, "a third of the file")
+        assert " | " not in run.text, "its output is not a terminal"
 
-    again = subprocess.run(
-        slow.command("slow-2"),
-        cwd=ROOT,
-        env={**os.environ, "EDGE_SLM_PROGRESS": "always"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert again.returncode == 0, again.stdout
-    assert "| started by an earlier run" in again.stdout
-    assert re.search(r"ok=1\b.*changed=0", again.stdout), "it was the earlier run that has fetched it"
+    monkeypatch.setenv("EDGE_SLM_PROGRESS", "always")
+    again = played(slow.playbook, wanted="slow-2")
+    assert "| started by an earlier run" in again
+    assert re.search(r"ok=1\b.*changed=0", again), "it was the earlier run that has fetched it"
     assert len(slow.started("slow-2")) == 1, "fetched twice"

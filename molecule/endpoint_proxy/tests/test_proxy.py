@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
 import re
-import signal
 import socket
 import ssl
 import subprocess
@@ -20,12 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import plays
 import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from devices import ADDRESSES, INVENTORY, ROOT, connect
+from devices import ADDRESSES, connect, wait_until
 from openai import AuthenticationError, OpenAI, PermissionDeniedError
 
 CONVERGE = Path(__file__).resolve().parents[1] / "converge.yml"
@@ -121,17 +120,9 @@ def ollama(request: pytest.FixtureRequest) -> Proxy:
     return Proxy(request.param)
 
 
-def play(proxy: Proxy, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def play(proxy: Proxy, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run the scenario's converge.yml again on one device, with other inputs."""
-    command = ["ansible-playbook", "-i", INVENTORY, "-l", proxy.name, str(CONVERGE), *arguments]
-    return subprocess.run(
-        [*command, "-e", json.dumps(variables)], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a playbook said, without the line breaks that only fit it to a terminal."""
-    return " ".join((done.stdout + done.stderr).split())
+    return plays.play(CONVERGE, *options, limit=proxy.name, **variables)
 
 
 @pytest.fixture
@@ -667,7 +658,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
             }
             refused = play(proxy, **bad)
             assert refused.returncode != 0
-            assert words in said(refused)
+            assert words in plays.said(refused)
             assert "endpoint_proxy_tls_certificate" in refused.stdout
             assert "changed=0" in refused.stdout
             assert served(proxy)[0] == renewed
@@ -702,7 +693,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
 def test_bad_input_is_refused_before_any_change(recorder: Proxy, inputs: dict[str, Any], words: str) -> None:
     done = play(recorder, **inputs)
     assert done.returncode != 0
-    assert words in said(done)
+    assert words in plays.said(done)
     assert "changed=0" in done.stdout
     assert recorder.ask("GET", "/v1/models", recorder.infer)[0] == 200
 
@@ -714,26 +705,26 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
     try:
         done = play(proxy, endpoint_proxy_port=12345)
         assert done.returncode != 0
-        assert "port 12345 is taken by python3" in said(done)
+        assert "port 12345 is taken by python3" in plays.said(done)
         assert "changed=0" in done.stdout
     finally:
         proxy.host.check_output("systemctl stop port-thief")
     assert proxy.ask("GET", "/healthz")[0] == 200
 
 
-@pytest.mark.parametrize("task", ["Write keys, certificate", "or reload it where", "Wait until Ollama answers"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Write keys, certificate, configuration and unit",
+        "Start the proxy, or reload it where it runs with older files",
+        "Wait until Ollama answers through the proxy",
+    ],
+)
 def test_a_killed_play_is_healed_by_the_next(changing: Proxy, task: str) -> None:
     proxy, new = changing, "new-key-after-the-kill-0001"
     wanted = {"endpoint_proxy_api_keys": keys(chat2=new, boss=proxy.admin)}
-    command = ["ansible-playbook", "-i", INVENTORY, "-l", proxy.name, str(CONVERGE), "-e", json.dumps(wanted)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True, bufsize=1
-    ) as running:
-        assert running.stdout
-        for line in running.stdout:
-            if line.startswith("TASK") and task in line:
-                os.killpg(running.pid, signal.SIGKILL)
-                break
+    # Each task's work is a moment: what can be told apart is what lies between them.
+    plays.kill_before(task, CONVERGE, limit=proxy.name, **wanted)
     # Whatever is there now serves: the old keys or the new ones, never none.
     assert 200 in {proxy.ask("GET", "/v1/models", key)[0] for key in (proxy.infer, new)}
     done = play(proxy, **wanted)
@@ -770,7 +761,7 @@ def test_drift_is_told_in_a_sentence_and_healed(proxy: Proxy, drift: str, senten
     proxy.host.check_output(drift)
     healed = play(proxy, "-v")
     assert healed.returncode == 0, healed.stdout
-    assert f"pending: - '{sentence}' refusals:" in said(healed)
+    assert f"pending: - '{sentence}' refusals:" in plays.said(healed)
     assert "changed=0" in play(proxy).stdout
     wait_for_health(proxy, 200)
     assert "nbthread 2" in proxy.host.check_output("cat /etc/edge-slm/proxy/haproxy.cfg")
@@ -779,13 +770,13 @@ def test_drift_is_told_in_a_sentence_and_healed(proxy: Proxy, drift: str, senten
 
 def wait_for_health(proxy: Proxy, wanted: int) -> None:
     """Wait until the health route answers with a status; no answer at all is none."""
-    deadline = time.monotonic() + 30
-    status = 0
-    while status != wanted:
-        assert time.monotonic() < deadline, f"its health stays {status}"
-        time.sleep(0.2)
+
+    def answers() -> bool:
         with suppress(OSError):
-            status = proxy.ask("GET", "/healthz")[0]
+            return proxy.ask("GET", "/healthz")[0] == wanted
+        return False
+
+    wait_until(answers, f"its health is {wanted}", 30)
 
 
 def test_a_killed_worker_comes_back(proxy: Proxy) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from devices import FLEET, INVENTORY, connect
+from devices import FLEET, connect
+from plays import changes, play
 
 SCENARIO = Path(__file__).resolve().parents[1]
 TLS = "/etc/edge-slm/tls"
@@ -38,22 +36,8 @@ def fingerprint(host: Any) -> str:
 
 
 def converge(limit: str, **variables: Any) -> tuple[int, str]:
-    run = subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", str(INVENTORY), "--limit", limit, "-vv", "--diff"),
-            *("--extra-vars", json.dumps(variables), str(SCENARIO / "converge.yml")),
-        ],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    run = play(SCENARIO / "converge.yml", "-vv", "--diff", limit=limit, **variables)
     return run.returncode, run.stdout + run.stderr
-
-
-def changes(text: str) -> list[int]:
-    return [int(count) for count in re.findall(r"changed=(\d+)", text)]
 
 
 def test_only_those_who_serve_read_the_key(pi: Any) -> None:

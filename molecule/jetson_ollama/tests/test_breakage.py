@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pytest
-from conftest import HOST, NEW, converge, digests, playing, refused, wait_for_answer
-from devices import FLEET, NETWORK, connect, managed
+from devices import FLEET, NETWORK, connect, managed, wait_until
+from jetson import HOST, NEW, converge, digests, playing, refused, wait_for_answer
 
 BLOBS = "/var/lib/docker-registry/docker/registry/v2/blobs/sha256"
 SETTINGS = "/etc/nginx/registry-stand-in.d"
@@ -70,24 +69,16 @@ def arrived(host: Any, models: str) -> int:
     return sum(int(blocks) * 512 for blocks in found.stdout.split())
 
 
-def wait_until(run: subprocess.Popen[str], holds: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for something that a running play brings about."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert run.poll() is None, run.communicate()[0]
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
-
-
-def wait_for_boot(host: Any, seconds: float = 60) -> None:
+def wait_for_boot(host: Any) -> None:
     """Wait until a device that lost its power has booted again."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def booted() -> bool:
         with suppress(RuntimeError):  # what testinfra makes of an sshd that does not answer
             host.run("systemctl is-system-running --wait")
-            return
-        assert time.monotonic() < deadline, "it does not boot"
-        time.sleep(0.5)
+            return True
+        return False
+
+    wait_until(booted, f"{HOST} boots")
 
 
 def test_a_model_that_the_registry_does_not_have(host: Any) -> None:
@@ -162,7 +153,7 @@ def test_bytes_that_are_not_those_of_the_manifest(host: Any, builder: Any) -> No
 def test_power_lost_in_the_pull(host: Any, builder: Any) -> None:
     digest, size = weights(builder)
     with slow_line(builder), playing() as run:
-        wait_until(run, lambda: arrived(host, MODELS) > size // 3)
+        run.wait_until(lambda: arrived(host, MODELS) > size // 3, "a third of the model")
         subprocess.run(["docker", "restart", "--time", "0", f"{NETWORK}-{HOST}"], check=True, capture_output=True)
     wait_for_boot(host)
     converge()
@@ -178,10 +169,10 @@ def test_a_disk_that_fills_in_the_pull(host: Any, builder: Any) -> None:
     host.check_output(f"mount -t tmpfs -o size={size + 100_000_000} tmpfs {small}")
     try:
         with slow_line(builder), playing(jetson_ollama_models_dir=small) as run:
-            wait_until(run, lambda: arrived(host, small) > 1_000_000)
+            run.wait_until(lambda: arrived(host, small) > 1_000_000, "the first megabyte")
             assert "No space left" in host.run(f"dd if=/dev/zero of={small}/full bs=1M").stderr
-            said = " ".join(run.communicate()[0].split())
-        assert run.returncode != 0
+            said = " ".join(run.end().split())
+            assert run.process.returncode != 0
         assert "the disk is full" in said
         assert f"{small}/models has 0.0 MiB free" in said
         host.check_output(f"rm {small}/full")

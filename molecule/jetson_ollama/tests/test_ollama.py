@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import NEW, URL, converge, digests, play, playing, refused, wait_for_answer
+from devices import wait_until
+from jetson import CONVERGE, NEW, SCENARIO, URL, converge, digests, refused, wait_for_answer
+from plays import kill_at_work, kill_before, play
 
 
 def inspect(host: Any) -> dict[str, Any]:
@@ -63,9 +64,7 @@ def test_the_command_on_the_host(host: Any) -> None:
 def test_it_comes_back_after_a_crash(host: Any) -> None:
     before = inspect(host)["State"]["Pid"]
     host.check_output(f"kill -9 {before}")
-    deadline = time.monotonic() + 60
-    while inspect(host)["State"]["Pid"] in (before, 0):
-        assert time.monotonic() < deadline, "Docker does not start it again"
+    wait_until(lambda: inspect(host)["State"]["Pid"] not in (before, 0), "Docker starts it again")
     wait_for_answer(host)
 
 
@@ -141,7 +140,8 @@ def test_all_wrong_inputs_are_refused_at_once() -> None:
 
 
 def test_a_port_that_is_taken_is_refused_with_the_taker(host: Any) -> None:
-    own = play("validate", jetson_ollama_port=11435, jetson_ollama_image=inspect(host)["Config"]["Image"])
+    image = inspect(host)["Config"]["Image"]
+    own = play(SCENARIO / "validate.yml", jetson_ollama_port=11435, jetson_ollama_image=image)
     assert own.returncode == 0, "its own port is not taken"
     host.check_output("systemd-run --unit=taker python3 -m http.server 11499")
     try:
@@ -197,25 +197,20 @@ def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> No
     assert host.check_output("docker images --quiet | sort --unique | wc --lines").strip() != "1"
 
 
-def kill_at(task: str, **variables: Any) -> None:
-    """Run the scenario's converge.yml and kill it as soon as a task of that name starts."""
-    with playing(**variables) as run:
-        assert run.stdout
-        assert any(line.startswith("TASK") and f"{task}]" in line for line in run.stdout), f"it never came to {task}"
-
-
 def test_a_play_killed_anywhere_is_healed_by_the_next(host: Any) -> None:
     before = digests(host)
     host.check_output("docker rm --force ollama")
     host.check_output("sh -c 'rm /etc/docker/daemon.json; docker image prune --all --force'")
-    for task in (
-        "Let Docker know NVIDIA's runtime, and run with its settings",
-        "Pull the image",
-        "Run the container",
-        "Bring the models",
-        "Let each model answer",
+    kill_before("Let Docker know NVIDIA's runtime, and run with its settings", CONVERGE, ollama_version=NEW)
+    for task, sign in (
+        ("Let Docker know NVIDIA's runtime, and run with its settings", "test -e /etc/docker/daemon.json"),
+        ("Pull the image", "ls $(docker info --format '{{.DockerRootDir}}')/tmp/GetImageBlob*"),
+        ("Run the container", "docker inspect ollama"),
     ):
-        kill_at(task, ollama_version=NEW)
+        kill_at_work(task, host, sign, CONVERGE, ollama_version=NEW)
+    # They lie there still: what is to be brought is nothing.
+    kill_before("Bring the models", CONVERGE, ollama_version=NEW)
+    kill_at_work("Let each model answer", host, "pgrep --full '[o]llama runner'", CONVERGE, ollama_version=NEW)
     converge(ollama_version=NEW)
     assert digests(host) == before
     assert "changed=0" in converge(ollama_version=NEW)

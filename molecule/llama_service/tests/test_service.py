@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
-from devices import ADDRESSES, connect, managed
+from devices import ADDRESSES, connect, managed, wait_until
 
 HOST = "pi-01"
 PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
@@ -123,11 +122,13 @@ def test_limits_follow_the_model(host: Any, unit: str) -> None:
 
 
 def test_it_comes_back_after_a_crash(host: Any, unit: str, url: str, key: str) -> None:
+    def process() -> str:
+        """Return the main process of the unit where it has started, '' where it has not."""
+        show = host.check_output(f"systemctl show -p ActiveState,MainPID {unit}")
+        values = dict(line.split("=", 1) for line in show.splitlines())
+        return values["MainPID"] if values["ActiveState"] == "active" else ""
+
+    before = process()
     host.check_output(f"systemctl kill --signal=KILL --kill-whom=main {unit}")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
-        state = host.run(f"systemctl show -p ActiveState,NRestarts {unit}").stdout
-        if "ActiveState=active" in state and "NRestarts=0" not in state:
-            break
+    wait_until(lambda: process() not in ("", before), f"systemd starts {unit} again")
     assert completion(url, key)[0] == 200

@@ -29,7 +29,7 @@ def parse_listeners(table: str) -> list[Listener]:
         columns = line.split()
         if len(columns) < 10 or columns[3] != LISTEN:
             continue
-        address, _, port = columns[1].partition(":")
+        address, _unused, port = columns[1].partition(":")
         # The kernel prints each 32-bit word in the machine's order, little-endian on all boards there are.
         raw = b"".join(bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8))
         found.append(Listener(str(ipaddress.ip_address(raw)), int(port, 16), int(columns[7]), int(columns[9])))

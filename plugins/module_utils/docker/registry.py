@@ -87,7 +87,7 @@ def parse_image(text: str) -> Image:
     Raises:
         ValueError: It has no digest, or is no name; the message is the second half of a sentence.
     """
-    name, _, digest = text.strip().partition("@")
+    name, _unused, digest = text.strip().partition("@")
     if not digest:
         raise ValueError(
             f"{text!r} has no digest, and tags move: write name@sha256:<64 hex digits> "
@@ -100,7 +100,7 @@ def parse_image(text: str) -> Image:
         host, repository = first, rest
     else:
         host, repository = "docker.io", name
-    base, _, tag = repository.rpartition(":")
+    base, _unused, tag = repository.rpartition(":")
     if base and "/" not in tag:
         repository, name = base, name[: -len(tag) - 1]
     if host in ("docker.io", "index.docker.io"):
@@ -118,7 +118,7 @@ def is_loopback(host: str) -> bool:
 
 def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
     """Read a WWW-Authenticate header: the scheme in lower case, and its parameters."""
-    scheme, _, rest = header.partition(" ")
+    scheme, _unused, rest = header.partition(" ")
     return scheme.lower(), dict(re.findall(r'(\w+)="([^"]*)"', rest))
 
 

@@ -113,7 +113,7 @@ def _sources(cidrs: Iterable[str]) -> list[str]:
 def _ports(ports: Iterable[Any]) -> str:
     """Return ports and ranges as an nftables set, merged where they touch or overlap."""
     spans = sorted(
-        (int(first), int(last or first)) for first, _, last in (str(p).strip().partition("-") for p in ports)
+        (int(first), int(last or first)) for first, _unused, last in (str(p).strip().partition("-") for p in ports)
     )
     merged: list[tuple[int, int]] = []
     for first, last in spans:

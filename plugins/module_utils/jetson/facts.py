@@ -39,7 +39,7 @@ def device_nodes(csv_files: Mapping[str, str]) -> list[str]:
     nodes: list[str] = []
     for name in sorted(csv_files):
         for line in csv_files[name].splitlines():
-            kind, _, path = line.partition(",")
+            kind, _unused, path = line.partition(",")
             if kind.strip() == "dev" and path.strip() and path.strip() not in nodes:
                 nodes.append(path.strip())
     return nodes

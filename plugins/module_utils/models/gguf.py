@@ -132,11 +132,11 @@ class _Reader:
             raise GgufError(f"value type {kind} is not known")
         item_kind, count = self.scalar("I"), self.scalar("Q")
         if count <= KEPT_ARRAY:
-            return [self.value(item_kind, depth + 1) for _ in range(count)]
+            return [self.value(item_kind, depth + 1) for _unused in range(count)]
         if item_kind in SCALARS:
             self.skip(count * struct.calcsize(f"<{SCALARS[item_kind]}"))
         else:
-            for _ in range(count):
+            for _unused in range(count):
                 if item_kind == STRING:
                     self.skip(self.scalar("Q"))
                 else:
@@ -161,12 +161,12 @@ def read_header(path: str) -> Header:
             raise GgufError(f"{path} is GGUF version {version}; versions 2 and 3 are known")
         tensor_count, pair_count = reader.scalar("Q"), reader.scalar("Q")
         metadata: dict[str, Value] = {}
-        for _ in range(pair_count):
+        for _unused in range(pair_count):
             key, kind = reader.text(), reader.scalar("I")
             value = reader.value(kind)
             if value is not None:
                 metadata[key] = value
-        for _ in range(tensor_count):
+        for _unused in range(tensor_count):
             reader.text()
             dimensions = reader.scalar("I")
             if dimensions > MAX_DIMENSIONS:

@@ -75,7 +75,7 @@ def url_problem(url: str) -> str:
     split = urllib.parse.urlsplit(url)
     try:
         usable = split.scheme in ("http", "https") and bool(split.hostname) and split.path in ("", "/")
-        _ = split.port
+        _unused = split.port
     except ValueError:
         usable = False
     return "" if usable else f"{url!r} is no server's URL; write it like http://127.0.0.1:11435"

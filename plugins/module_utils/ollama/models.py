@@ -200,7 +200,7 @@ def held_models(tags: Sequence[Mapping[str, Any]]) -> dict[str, Held]:
 
 def replaced_name(name: str) -> str:
     """Return the name under which the files of a model are kept while it is being replaced."""
-    path, _, tag = normal_name(name).rpartition(":")
+    path, _unused, tag = normal_name(name).rpartition(":")
     return f"{REPLACED_NAMESPACE}/{path.replace('/', '--').replace(':', '-')}:{tag}"
 
 

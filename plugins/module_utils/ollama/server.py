@@ -392,7 +392,7 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, unfit: 
         return
     largest = sorted(sizes, key=lambda size: size.weights, reverse=True)[: inputs.max_loaded_models]
     needs = [(size.name, -(-size.weights // MIB)) for size in largest if size.weights]
-    total = sum(weights + inputs.memory_overhead_mib for _, weights in needs)
+    total = sum(weights + inputs.memory_overhead_mib for _unused, weights in needs)
     if total <= budget:
         return
     detail = "; ".join(f"{name} {weights} MiB of weights + {inputs.memory_overhead_mib} MiB" for name, weights in needs)
@@ -408,7 +408,7 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, unfit: 
 def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, unfit: Problems) -> None:
     """Refuse models that do not fit the disk, with the numbers."""
     missing = [(size.name, -(-size.weights // MIB)) for size in sizes if not size.held and size.weights]
-    total = sum(weights for _, weights in missing)
+    total = sum(weights for _unused, weights in missing)
     reserve = DISK_RESERVE // MIB
     if total + reserve <= free_mib or not missing:
         return
@@ -434,7 +434,7 @@ def proof(model: str, container_inputs: str, require_gpu: bool, gpu_share: int) 
 
 def manifest_path(models_dir: str, name: str) -> str:
     """Return where Ollama keeps the manifest of a model under its plain name."""
-    path, _, tag = ollama_models.normal_name(name).rpartition(":")
+    path, _unused, tag = ollama_models.normal_name(name).rpartition(":")
     repository = path if "/" in path else f"{ollama_models.DEFAULT_NAMESPACE}/{path}"
     return f"{models_dir}/models/manifests/{ollama_models.DEFAULT_REGISTRY}/{repository}/{tag}"
 

@@ -69,7 +69,7 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
     sshd: dict[str, str] = {}
     ports: list[int] = [connection.port] if connection.port else []
     for line in output_of(["sshd", "-T"]).splitlines():
-        keyword, _, value = line.partition(" ")
+        keyword, _unused, value = line.partition(" ")
         sshd.setdefault(keyword, value)
         if keyword == "port":
             ports.append(int(value))

@@ -192,7 +192,7 @@ def plan(inputs: Inputs, live: Live) -> Plan:
             "idle_distribution": live.idle_distribution,
             "user": proxying.USER,
             "summary": (
-                f"{url.split(':')[0]} on {serving.url_host(settings.listen)}:{settings.port} in front of Ollama on "
+                f"{url.partition(':')[0]} on {serving.url_host(settings.listen)}:{settings.port} in front of Ollama on "
                 f"port {settings.backend_port}; keys: {names}"
             ),
         },

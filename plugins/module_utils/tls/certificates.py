@@ -236,7 +236,7 @@ def pair_problem(certificate: str, key: str, trusted: str = "") -> str:
         client = pinned_context(trusted or certificate).wrap_bio(to_client, to_server)
         server = context.wrap_bio(to_server, to_client, server_side=True)
         waiting = [client, server]
-        for _ in range(HANDSHAKE_ROUNDS):
+        for _unused in range(HANDSHAKE_ROUNDS):
             for end in list(waiting):
                 try:
                     end.do_handshake()

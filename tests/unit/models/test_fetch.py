@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def hub(root: Path) -> Iterator[Hub]:
     with Hub(root) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -197,7 +197,7 @@ def test_missing_local_file(tmp_path: Path) -> None:
 def test_the_token_stays_with_its_host(root: Path, tmp_path: Path) -> None:
     with Hub(root) as cdn, Hub(root, token="s3cret", cdn=cdn.url) as hub:
         for server in (cdn, hub):
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         fetching = job(hub, tmp_path, bearer_token="s3cret")
         assert resolve(fetching)[1] == ""
         assert fetch(fetching)
@@ -238,7 +238,7 @@ def test_resumes_after_kill_9(root: Path, tmp_path: Path) -> None:
         "fetch(Fetch(sys.argv[1], sys.argv[2], Digest(sys.argv[3]), int(sys.argv[4])))\n"
     )
     with Hub(root, rate=1_000_000) as hub:
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True).start()
         fetching = job(hub, tmp_path)
         process = subprocess.Popen(
             [sys.executable, "-c", code, fetching.url, fetching.dest, DIGEST.hex, str(len(CONTENT))]

@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def hub(root: Path) -> Iterator[Hub]:
     with Hub(root) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -111,7 +111,7 @@ def test_refusals(hub: Hub, root: Path, changes: dict[str, Any], message: str, m
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_wrong_token(root: Path, token: str) -> None:
     with Hub(root, token="s3cret") as hub:
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True).start()
         with pytest.raises(SnapshotError, match=r"^model_pipeline_hf_token: .* does not accept the token"):
             listing(params(hub, root, token=token))
         right = params(hub, root, token="s3cret")

@@ -263,7 +263,7 @@ def server(folder: Path) -> Iterator[int]:
     context.load_cert_chain(folder / "leaf.pem", folder / "leaf.key")
     httpd = HTTPServer(("127.0.0.1", 0), Handler)
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     yield httpd.server_port
     httpd.shutdown()
     httpd.server_close()
@@ -291,7 +291,7 @@ def test_names_count_outside_and_not_where_the_certificate_is_pinned(folder: Pat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "leaf.pem", folder / "leaf.key")
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     url = f"https://127.0.0.2:{httpd.server_port}/"
     try:
         assert "mismatch" in ask(url, timeout=5, tls=tls.client_context(f"{folder}/ca.pem")).body
