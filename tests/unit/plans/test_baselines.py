@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import default_target
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans import host_baseline, pi_baseline
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import planner
@@ -72,3 +73,23 @@ def test_nothing_is_read_on_an_unknown_system(plans: Any, monkeypatch: pytest.Mo
     found = plans.plan(inputs(plans.__name__.rsplit(".", 1)[1]), host)
     assert (len(found.unfit), found.refusals) == (1, [])
     assert found.unfit[0].startswith("This host runs fedora 41")
+
+
+@pytest.mark.parametrize(
+    ("etc", "usr", "target"),
+    [
+        ("multi-user.target", "graphical.target", "multi-user.target"),
+        ("", "graphical.target", "graphical.target"),
+        ("", "", ""),
+    ],
+)
+def test_what_the_host_boots_to(tmp_path: Path, etc: str, usr: str, target: str) -> None:
+    directories = []
+    for name, wanted in (("etc", etc), ("usr", usr)):
+        directory = tmp_path / name
+        directory.mkdir()
+        directories.append(str(directory))
+        if wanted:
+            (directory / wanted).touch()
+            (directory / "default.target").symlink_to(directory / wanted)
+    assert default_target(directories) == target
