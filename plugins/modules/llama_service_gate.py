@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.endpoint_gate."""
+"""Module edge_slm.fleet.llama_service_gate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ module: llama_service_gate
 short_description: Pass when a service has really answered
 version_added: 0.1.0
 description:
-  - Runs on the device. Waits until the service runs with what it is to run with and its C(/health) is good.
+  - Runs on the device. Waits until the service runs with the wanted O(digest) and its C(/health) is good.
   - Then lets the model work once, with a key from the key file, and sees whether the service survived it.
   - On failure the message holds the journal's last 20 lines and what to look at.
 author:
@@ -56,13 +56,22 @@ options:
     description: How often systemd had restarted it by itself before; one more is a crash.
     type: int
     default: 0
+  answered:
+    description:
+      - File that notes the digest of the service that has answered. A run that was killed before that leaves none, and
+        the next one asks again.
+    type: path
+  group:
+    description: Group that may read that file.
+    type: str
+    default: root
 attributes:
   check_mode:
     support: full
     description: Skipped; nothing may be running yet.
   diff_mode:
     support: none
-    description: Nothing changes.
+    description: Nothing but the note in O(answered) changes.
 """
 
 EXAMPLES = r"""
@@ -96,6 +105,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import write_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import last_lines, read_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import base_url
@@ -140,6 +150,8 @@ def main() -> None:
             "embeddings": {"type": "bool", "default": False},
             "timeout": {"type": "int", "required": True},
             "restarts": {"type": "int", "default": 0},
+            "answered": {"type": "path"},
+            "group": {"type": "str", "default": "root"},
         },
         supports_check_mode=True,
     )
@@ -171,6 +183,8 @@ def main() -> None:
         fail(f"it crashed over its first request (result: {after.result}, restarts: {after.restarts})")
     if generation.problem:
         fail(generation.problem)
+    if given["answered"]:
+        write_text(given["answered"], f"{given['digest']}\n", 0o640, "root", given["group"])
     module.exit_json(
         changed=False,
         text=generation.text,

@@ -1,18 +1,18 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.service_instance."""
+"""Module edge_slm.fleet.llama_service_instance."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: llama_service_instance
-short_description: Let one instance of llama-server@.service run with what it is to run with
+short_description: Start or stop one instance of llama-server@.service
 version_added: 0.1.0
 description:
   - Compares the running process (its variable C(EDGE_SLM_DIGEST)) and the unit with what is wanted.
-  - Enables, reloads and restarts only where they differ, so a plain re-run heals a playbook killed anywhere.
+  - Unmasks, enables, reloads and restarts only where they differ, so a plain re-run heals a playbook killed anywhere.
   - Does not wait until the service answers; M(edge_slm.fleet.llama_service_gate) does.
 author:
   - edge_slm.fleet contributors (@edge-slm)
@@ -29,26 +29,30 @@ options:
   digest:
     description: What the process must have been started with. Needed with O(state=present).
     type: str
+  problem:
+    description: Why the process is restarted even if it was started with O(digest); empty where it may stay.
+    type: str
+    default: ""
   port:
     description: Its port. Another instance that still holds it is stopped. Needed with O(state=present).
     type: int
 attributes:
   check_mode:
     support: full
-    description: Tells what would be done.
+    description: Reports what would be done.
   diff_mode:
     support: none
-    description: The reason tells it.
+    description: RV(reason) says why.
 """
 
 EXAMPLES = r"""
-- name: Run it
+- name: Start the service
   edge_slm.fleet.llama_service_instance:
     name: smollm2
     digest: "{{ service.digest }}"
     port: 8080
 
-- name: Stop it for good
+- name: Stop the service
   edge_slm.fleet.llama_service_instance:
     name: old
     state: absent
@@ -78,7 +82,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit impo
 
 
 def systemctl(module: AnsibleModule, *arguments: str) -> None:
-    """Run systemctl; a failure fails the module with systemd's own words."""
+    """Run systemctl; a failure fails the module with systemd's message."""
     code, out, err = module.run_command(["systemctl", *arguments])
     if code:
         module.fail_json(msg=f"systemctl {' '.join(arguments)}: {(err or out).strip()}", rc=code)
@@ -91,10 +95,18 @@ def free_port(module: AnsibleModule, name: str, port: int) -> None:
             systemctl(module, "stop", unit_name(other))
 
 
-def ensure_present(module: AnsibleModule, name: str, digest: str, port: int) -> None:
+def unmask(module: AnsibleModule, name: str) -> None:
+    """Let an instance be started again, whichever way it was masked."""
+    systemctl(module, "unmask", unit_name(name))
+    systemctl(module, "unmask", "--runtime", unit_name(name))
+
+
+def ensure_present(module: AnsibleModule, name: str, digest: str, port: int, problem: str) -> None:
     """Enable and start the instance; restart it where it runs with something else."""
-    steps = steps_to_run(read_unit(name), digest)
+    steps = steps_to_run(read_unit(name), digest, problem)
     if not module.check_mode:
+        if steps.unmask:
+            unmask(module, name)
         if steps.reload:
             systemctl(module, "daemon-reload")
         if steps.enable:
@@ -104,7 +116,7 @@ def ensure_present(module: AnsibleModule, name: str, digest: str, port: int) -> 
             # Without this a service that has used up its attempts could not be started again.
             systemctl(module, "reset-failed", unit_name(name))
             systemctl(module, "restart", "--no-block", unit_name(name))
-    changed = steps.reload or steps.enable or steps.restart
+    changed = steps.unmask or steps.reload or steps.enable or steps.restart
     restarts = 0 if steps.restart else read_unit(name).restarts
     module.exit_json(changed=changed, reason=steps.reason, restarts=restarts)
 
@@ -119,10 +131,13 @@ def ensure_absent(module: AnsibleModule, name: str) -> None:
         if runs:
             systemctl(module, "stop", unit_name(name))
             module.run_command(["systemctl", "reset-failed", unit_name(name)])
+        if unit.masked:
+            unmask(module, name)
         if linked:
             link.unlink()
             systemctl(module, "daemon-reload")
-    module.exit_json(changed=runs or linked, reason="not wanted" if runs or linked else "", restarts=0)
+    changed = runs or linked or unit.masked
+    module.exit_json(changed=changed, reason="not wanted" if changed else "", restarts=0)
 
 
 def main() -> None:
@@ -133,13 +148,14 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "digest": {"type": "str"},
             "port": {"type": "int"},
+            "problem": {"type": "str", "default": ""},
         },
         required_if=[("state", "present", ("digest", "port"))],
         supports_check_mode=True,
     )
     given = module.params
     if given["state"] == "present":
-        ensure_present(module, given["name"], given["digest"], given["port"])
+        ensure_present(module, given["name"], given["digest"], given["port"], given["problem"])
     ensure_absent(module, given["name"])
 
 

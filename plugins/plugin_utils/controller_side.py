@@ -16,6 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
     endpoint_tls_side,
     host_baseline_side,
     jetson_ollama_side,
+    llama_cpp_side,
     llama_service_side,
 )
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
@@ -29,6 +30,7 @@ BEFORE: Mapping[str, Callable[[Inputs], None]] = {
 }
 AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {
     "endpoint_tls": endpoint_tls_side.after,
+    "llama_cpp": llama_cpp_side.after,
 }
 
 

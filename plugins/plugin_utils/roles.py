@@ -146,6 +146,8 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
 def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str]) -> object:
     """Return a value with its secrets, by its specification, moved to the list of secrets."""
     suboptions = option.get("options", {})
+    if option.get("no_log") and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)  # a key of digits that was not quoted
     # Where a dictionary with a secret is wanted, a bare string is most likely the secret itself.
     if isinstance(value, str) and (option.get("no_log") or any(part.get("no_log") for part in suboptions.values())):
         if not value:

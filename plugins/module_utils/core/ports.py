@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import pwd
+from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
@@ -39,3 +42,29 @@ def parse_listeners(table: str) -> list[Listener]:
 def read_listeners() -> list[Listener]:
     """Return the sockets of this host that listen, on IPv4 and IPv6."""
     return [one for table in ("tcp", "tcp6") for one in parse_listeners(read_text(f"/proc/net/{table}"))]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether two addresses cannot both be listened on at one port."""
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    # `::` is bound for IPv4 as well, here and in nearly every other program.
+    for wild, fixed in ((first, second), (second, first)):
+        if wild.is_unspecified and (wild.version == 6 or fixed.version == 4 or fixed.is_unspecified):
+            return True
+    return first == second
+
+
+def holder(listener: Listener) -> str:
+    """Return the process that holds a socket, for people; its user where the kernel does not show more."""
+    target = f"socket:[{listener.inode}]"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            held = any(os.readlink(descriptor) == target for descriptor in (process / "fd").iterdir())
+        except OSError:  # it ended while it was looked at, or belongs to somebody else in a container
+            continue
+        if held:
+            return f"{read_text(process / 'comm').strip()} (process {process.name})"
+    try:
+        return f"a program of the user {pwd.getpwuid(listener.uid).pw_name}"
+    except KeyError:
+        return f"a program of the user {listener.uid}"

@@ -97,6 +97,12 @@ def ssh_connection() -> SshConnection:
     return SshConnection("", "", 0)
 
 
+def default_target(directories: Iterable[str] = ("/etc/systemd/system", "/usr/lib/systemd/system")) -> str:
+    """Return what the host boots to, as `systemctl get-default` says it; '' where there is no such link."""
+    links = (os.path.join(directory, "default.target") for directory in directories)
+    return next((os.path.basename(os.path.realpath(link)) for link in links if os.path.islink(link)), "")
+
+
 def boot_time() -> float:
     """Return when the kernel was booted, in seconds since the epoch."""
     for line in read_text("/proc/stat").splitlines():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
@@ -19,9 +20,8 @@ UNIT_DIR = "/etc/systemd/system"
 WANTS_DIR = f"{UNIT_DIR}/multi-user.target.wants"
 
 
-def read_live(name: str) -> Unit:
-    """Return the live state of a unit that is set up as an instance is."""
-    properties = next(iter(show(PROPERTIES, [name])), {})
+def _with_process(properties: Mapping[str, str]) -> Unit:
+    """Return a unit from its properties, with the environment of its main process."""
     unit = describe_unit(properties, b"")
     if not unit.pid:
         return unit
@@ -31,9 +31,21 @@ def read_live(name: str) -> Unit:
         return unit
 
 
+def read_live(name: str) -> Unit:
+    """Return the live state of a unit that is set up as an instance is."""
+    return _with_process(next(iter(show(PROPERTIES, [name])), {}))
+
+
 def read_unit(instance: str) -> Unit:
     """Return the live state of an instance."""
     return read_live(unit_name(instance))
+
+
+def read_instances(names: Iterable[str]) -> dict[str, Unit]:
+    """Return the live state of instances by one call; those that systemd does not answer for are left out."""
+    instances = {unit_name(name): name for name in names}
+    found = show(("Id", *PROPERTIES), instances) if instances else []
+    return {instances[one["Id"]]: _with_process(one) for one in found if one.get("Id") in instances}
 
 
 def last_lines(instance: str, count: int = 20) -> str:

@@ -1,11 +1,12 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What llama-server is started with: services, keys, limits in memory and time; decided, not done."""
+"""What llama-server is started with: services, keys, limits in memory and time."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -65,9 +66,12 @@ MIB = 1024 * 1024
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
 #: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
 BATCH, MICRO_BATCH = 2048, 512
-#: KV cache of a token where the GGUF tells nothing: that of Llama 3 8B (32 layers, 8 KV heads of 128),
+#: KV cache of a token where the GGUF says nothing: that of Llama 3 8B (32 layers, 8 KV heads of 128),
 #: more than any smaller model with grouped-query attention needs.
 UNKNOWN_KV_BYTES_PER_TOKEN = 2 * 32 * 8 * 128 * 2
+#: Endings of an instance's files in the configuration directory: its arguments, and the digest that has answered.
+ENVIRONMENT_ENDING, ANSWERED_ENDING = ".env", ".answered"
+INSTANCE_FILES = (ENVIRONMENT_ENDING, ANSWERED_ENDING)
 #: Seconds that a start may take beside reading the weights: exec, warm-up, a busy board.
 START_BASE_SECONDS = 60
 #: How often systemd starts a crashing service before it gives up, and the pause between (seconds).
@@ -103,7 +107,7 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class Model:
-    """What a manifest tells about a model on the device. Numbers that the GGUF does not tell are 0."""
+    """What a manifest says about a model on the device. Numbers that the GGUF does not say are 0."""
 
     name: str
     path: str
@@ -134,7 +138,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things lie on the device."""
+    """Where things are on the device."""
 
     config_dir: str = "/etc/edge-slm/llama-server"
     #: Certificate and its key; plain HTTP where empty.
@@ -168,18 +172,9 @@ class Service:
         return {
             "name": self.instance.name,
             "model": self.model.name,
-            "sha256": self.model.sha256,
             "port": self.instance.port,
-            "context": self.context,
             "embeddings": self.instance.embeddings,
-            "ui": self.instance.ui,
-            "arguments": list(self.arguments),
-            "memory_needed_mib": self.memory_needed_mib,
-            "memory_high_mib": self.memory_high_mib,
-            "memory_max_mib": self.memory_max_mib,
             "start_timeout_seconds": self.start_timeout_seconds,
-            "environment": self.environment,
-            "dropin": self.dropin,
             "digest": self.digest,
         }
 
@@ -261,7 +256,7 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
     return instances
 
 
-#: The argument that modules take keys by. What is wrong with them parse_keys tells, in the operator's words.
+#: The argument that modules take keys by. parse_keys says what is wrong with them, by the operator's names.
 API_KEYS_ARGUMENT: dict[str, Any] = {
     "type": "list",
     "elements": "dict",
@@ -345,7 +340,7 @@ def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
 
 
 def check_tls(certificate: str, key: str, problems: Problems) -> None:
-    """Check where certificate and key are to lie, as far as paths tell."""
+    """Check where certificate and key are to be, as far as paths say."""
     given = {"llama_service_tls_certificate": certificate, "llama_service_tls_key": key}
     for variable, path in given.items():
         if not path and certificate + key:
@@ -385,11 +380,11 @@ def kv_bytes_per_token(metadata: Mapping[str, Any]) -> int:
 
 
 def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
-    """Read what a model's manifest.json tells.
+    """Read what a model's manifest.json says.
 
     Args:
         manifest: The parsed manifest.json.
-        directory: The directory that it lies in; the files' paths are relative to it.
+        directory: The directory that it is in; the files' paths are relative to it.
 
     Raises:
         ManifestError: Its list of files is not one that this collection writes.
@@ -507,11 +502,11 @@ def dropin_text(memory_high_mib: int, memory_max_mib: int, timeout: int, gpu: bo
 
 
 def unknown_model(instance: Instance, models: Sequence[str]) -> str:
-    """Say that a service's model is not on the device, and which ones are."""
-    there = f"there are {', '.join(sorted(models))}" if models else "there is none yet"
+    """Return that a service's model is not on the device, and which ones are."""
+    present = f"it has {', '.join(sorted(models))}" if models else "it has none yet"
     return (
         f"the service {instance.name} wants the model {instance.model}, which is not on the device "
-        f"({there}); name one of those, or add it to edge_slm_models and run playbooks/receive.yml."
+        f"({present}); name one of those, or add it to edge_slm_models and run playbooks/receive.yml."
     )
 
 
@@ -567,7 +562,7 @@ def plan_service(
         instance: The service.
         model: Its model on the device.
         board: The device.
-        paths: Where things lie on it.
+        paths: Where things are on it.
         listen: Address that the server listens on.
         release: Key of the release that `current` points to.
         unit: Text of the systemd template unit.
@@ -629,7 +624,7 @@ def url_host(address: str) -> str:
 
 
 def health_url(listen: str, port: int, *, tls: bool = False) -> str:
-    """Return the URL that tells whether a server has loaded its model."""
+    """Return the URL that says whether a server has loaded its model."""
     return f"{base_url(listen, port, tls=tls)}/health"
 
 
@@ -641,7 +636,7 @@ def stale_instances(wanted: Sequence[str], config_files: Sequence[str], unit_fil
         config_files: Names of the files in the configuration directory.
         unit_files: Names of files and directories in systemd's directories: drop-ins and enabled instances.
     """
-    found = {name[: -len(".env")] for name in config_files if name.endswith(".env")}
+    found = {stem for stem, ending in map(os.path.splitext, config_files) if ending in INSTANCE_FILES}
     for name in unit_files:
         match = re.fullmatch(r"llama-server@(.+)\.service(?:\.d)?", name)
         if match:

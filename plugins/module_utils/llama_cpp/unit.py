@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Instances of llama-server@.service: what systemd tells about one, and what has to be done with it."""
+"""Instances of llama-server@.service: their state and what has to be done with it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ PROPERTIES = (
     "MainPID",
     "NRestarts",
     "Result",
+    "ExecMainStartTimestampMonotonic",
 )
 
 
 @dataclass(frozen=True)
 class Unit:
-    """The state of one instance; `environment` is that of its running process."""
+    """The state of one instance; `environment` is that of its running process.
+
+    `started` is when that process was started, in seconds since the kernel was.
+    """
 
     load: str
     active: str
@@ -33,6 +37,7 @@ class Unit:
     restarts: int
     result: str
     environment: Mapping[str, str]
+    started: float = 0.0
 
     @property
     def digest(self) -> str:
@@ -44,11 +49,17 @@ class Unit:
         """Port of the running process; empty where nothing runs."""
         return self.environment.get("EDGE_SLM_PORT", "")
 
+    @property
+    def masked(self) -> bool:
+        """Whether it is kept from being started."""
+        return self.load == "masked"
+
 
 @dataclass(frozen=True)
 class Steps:
     """What has to be done. `reason` says why it is restarted."""
 
+    unmask: bool
     reload: bool
     enable: bool
     restart: bool
@@ -78,31 +89,37 @@ def describe_unit(values: Mapping[str, str], environ: bytes) -> Unit:
         restarts=int(values.get("NRestarts") or 0),
         result=values.get("Result", ""),
         environment=parse_environ(environ),
+        started=int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6,
     )
 
 
-def steps_to_run(unit: Unit, digest: str) -> Steps:
+def steps_to_run(unit: Unit, digest: str, problem: str = "") -> Steps:
     """Decide how an instance gets to run with what it is to run with, from the live state alone.
 
     A service that is still loading with the right digest is left alone. One whose unit changed under
     it is restarted: its process may have been started under the old limits.
+
+    Args:
+        unit: The instance as it is.
+        digest: What its process must have been started with.
+        problem: Why the process has to go though it was started with that; empty where it may stay.
     """
-    missing = unit.load == "not-found"
+    missing = unit.load in ("not-found", "masked")
     if unit.active not in ("active", "activating", "reloading"):
         reason = f"was {unit.active or 'not there'}"
     elif not unit.pid:
         reason = f"was waiting to be restarted (last result: {unit.result})"
-    elif unit.stale:
+    elif unit.stale or unit.masked:
         reason = "its unit has changed"
     elif unit.digest != digest:
         reason = "its release, model, arguments, keys or certificate have changed"
     else:
-        reason = ""
-    return Steps(missing or unit.stale, not unit.enabled, bool(reason), reason)
+        reason = problem
+    return Steps(unit.masked, missing or unit.stale, not unit.enabled, bool(reason), reason)
 
 
 def start_problem(unit: Unit, restarts_before: int) -> str:
-    """Say why a service that is being waited for will not come up; empty while it may."""
+    """Return why a service that is being waited for will not come up; empty while it may."""
     if unit.restarts > restarts_before or unit.sub.startswith("auto-restart"):
         return f"it crashed while it started (result: {unit.result}, restarts: {unit.restarts})"
     if unit.active in ("failed", "inactive"):

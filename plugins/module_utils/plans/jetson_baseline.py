@@ -15,7 +15,13 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units, ssh_connection
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
+    default_target,
+    read_files,
+    read_units,
+    ssh_connection,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import ABSENT_UNIT
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import baseline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.facts import free_mib
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
@@ -84,14 +90,17 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
         *([swap_name] if inputs.swap_file else []),
         *(os.path.basename(path) for path in swap_units),
     }
+    live_units = read_units(sorted(units))
+    # NVIDIA's programs take a tenth of a second each, and more on a busy board: only where it matters.
+    locked = inputs.clocks and live_units.get(decide.CLOCKS_UNIT, ABSENT_UNIT).active
     return decide.Live(
         files=read_files(sorted(paths)),
-        units=read_units(sorted(units)),
+        units=live_units,
         nvpmodel=bool(find_command("nvpmodel")),
         jetson_clocks=find_command("jetson_clocks"),
-        mode_text=host.nvpmodel,
-        clocks_text=output_of(["jetson_clocks", "--show"]) if inputs.clocks else "",
-        default_target=output_of(["systemctl", "get-default"]).strip(),
+        mode_text=host.nvpmodel if inputs.power_mode else "",
+        clocks_text=output_of(["jetson_clocks", "--show"]) if locked else "",
+        default_target=default_target(),
         swaps=read_text("/proc/swaps"),
         swap_units=swap_units,
         swap_file_mib=swap_mib,

@@ -11,7 +11,12 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import boot_time, read_files, read_units
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
+    boot_time,
+    default_target,
+    read_files,
+    read_units,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.pi import baseline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 
@@ -45,7 +50,7 @@ def read_live(host: Host) -> decide.Live:
         governors_now=tuple(sorted(now)),
         watchdog=bool(glob.glob("/dev/watchdog*")),
         watchdog_now=read_watchdog(),
-        default_target=output_of(["systemctl", "get-default"]).strip(),
+        default_target=default_target(),
         booted=boot_time(),
         now=time.time(),
     )

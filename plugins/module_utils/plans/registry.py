@@ -46,6 +46,10 @@ def planner(role: str) -> Planner:
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.jetson_baseline import plan
     elif role == "pi_baseline":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.pi_baseline import plan
+    elif role == "artifact_store":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.artifact_store import plan
+    elif role == "llama_cpp":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.llama_cpp import plan
     elif role == "model_pipeline":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.model_pipeline import plan
     elif role == "jetson_ollama":

@@ -129,7 +129,7 @@ def test_bad_instances(raw: Any, parts: list[str]) -> None:
         assert part in text
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_found_at_once() -> None:
     text = problems_of([{"model": "m", "port": 80, "context": 1, "ui": 3}, {}])
     assert len(text.splitlines()) == 4
 
@@ -293,7 +293,7 @@ def test_everything_that_must_lead_to_a_restart_is_in_the_digest(other: serving.
 
 
 def test_no_key_reaches_environment_or_arguments() -> None:
-    assert KEY not in repr(plan().as_dict())
+    assert KEY not in repr(plan())
 
 
 WORDS = ["plain", "two words", 'quo"te', "back\\slash", "$HOME", "`id`", "%n", "it's", "", "--a=b"]
@@ -321,12 +321,13 @@ def test_base_url(listen: str, url: str) -> None:
 
 def test_stale_instances() -> None:
     units = ["llama-server@.service", "llama-server@a.service.d", "llama-server@c.service", "ssh.service"]
-    assert serving.stale_instances(["a"], ["a.env", "b.env", "api-keys"], units) == ["b", "c"]
+    names = ["a.env", "a.answered", "b.env", "d.1.answered", "api-keys"]
+    assert serving.stale_instances(["a"], names, units) == ["b", "c", "d.1"]
 
 
-def test_unknown_model_names_those_there() -> None:
-    assert "there are a, b" in serving.unknown_model(Instance("x", "y"), ["b", "a"])
-    assert "there is none yet" in serving.unknown_model(Instance("x", "y"), [])
+def test_unknown_model_names_those_on_the_device() -> None:
+    assert "it has a, b" in serving.unknown_model(Instance("x", "y"), ["b", "a"])
+    assert "it has none yet" in serving.unknown_model(Instance("x", "y"), [])
 
 
 def test_tls_is_asked_for_by_https_and_a_renewal_restarts() -> None:

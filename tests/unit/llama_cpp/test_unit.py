@@ -18,6 +18,7 @@ RUNNING = {
     "MainPID": "42",
     "NRestarts": "0",
     "Result": "success",
+    "ExecMainStartTimestampMonotonic": "12500000",
 }
 ENVIRON = b"PATH=/bin\0EDGE_SLM_DIGEST=d1\0EDGE_SLM_PORT=8080\0\0"
 
@@ -52,6 +53,23 @@ def test_steps(changes: dict[str, str], environ: bytes, expected: tuple[bool, bo
     steps = steps_to_run(describe_unit(show(**changes), environ), "d1")
     assert (steps.reload, steps.enable, steps.restart) == expected
     assert bool(steps.reason) == steps.restart
+    assert not steps.unmask
+
+
+@pytest.mark.parametrize("active", ["active", "inactive"])
+def test_a_masked_unit_is_unmasked_read_again_and_restarted(active: str) -> None:
+    steps = steps_to_run(describe_unit(show(LoadState="masked", ActiveState=active), ENVIRON), "d1")
+    assert (steps.unmask, steps.reload, steps.restart) == (True, True, True)
+
+
+def test_a_process_with_the_right_digest_may_have_to_go() -> None:
+    unit = describe_unit(show(), ENVIRON)
+    assert steps_to_run(unit, "d1").restart is False
+    assert steps_to_run(unit, "d1", "does not answer").reason == "does not answer"
+
+
+def test_when_the_process_was_started() -> None:
+    assert describe_unit(show(), ENVIRON).started == 12.5
 
 
 def test_describe_unit_copes_with_no_systemd() -> None:
