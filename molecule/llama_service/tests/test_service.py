@@ -130,4 +130,6 @@ def test_it_comes_back_after_a_crash(host: Any, unit: str, url: str, key: str) -
         state = host.run(f"systemctl show -p ActiveState,NRestarts {unit}").stdout
         if "ActiveState=active" in state and "NRestarts=0" not in state:
             break
+    else:
+        pytest.fail(f"systemd did not start it again within 60 s: {state}")
     assert completion(url, key)[0] == 200
