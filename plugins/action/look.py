@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
@@ -41,7 +41,6 @@ class ActionModule(LookingAction):
                 "roles": {"type": "list", "elements": "str", "default": []},
                 "deep": {"type": "bool", "default": False},
                 "seconds": {"type": "int", "default": 60},
-                "settled": {"type": "bool", "default": False},
             }
         )
         variables = dict(task_vars or {})
@@ -59,8 +58,6 @@ class ActionModule(LookingAction):
             return {**result, **answers.failure}
         if refusals:
             answers.plans[INVENTORY] = Plan(refusals=refusals).as_dict()
-        if given["settled"]:
-            _refuse_unsettled(answers.plans)
         facts_found = {**answers.facts, "edge_slm_plan": facts.get("edge_slm_plan", {})}
         return {
             **result,
@@ -76,7 +73,9 @@ class ActionModule(LookingAction):
     ) -> list[Question]:
         """Return what the host is asked for; its device plan becomes a fact, problems become refusals."""
         groups = variables["group_names"]
-        found = questions.baseline_questions(groups)
+        # A role that has tried in this run whether a key lets the controller in knows more than the host.
+        unproven = (variables.get("__host_baseline_proof") or {}).get("proven") is False
+        found = questions.baseline_questions(groups, unproven)
         if asked <= set(questions.BASELINE_ROLES):
             return found
         builder = questions.builder_questions() if BUILDER in groups else []
@@ -135,15 +134,3 @@ class ActionModule(LookingAction):
         mapping = read_mapping(question.mapping) if question.mapping else {}
         variables = {**mapping, **question.variables, **load_extra_vars(self._loader)}
         return Question(question.name, question.role, "", variables, question.extra)
-
-
-def _refuse_unsettled(plans: Mapping[str, Mapping[str, Any]]) -> None:
-    """Fail where something is refused or pending."""
-    left = [
-        f"{name}: {sentence}"
-        for name, plan in plans.items()
-        for kind in ("refusals", "unfit", "pending")
-        for sentence in plan[kind]
-    ]
-    if left:
-        raise AnsibleActionFail("Still pending after the roles have done their work:\n" + "\n".join(left))

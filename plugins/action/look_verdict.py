@@ -51,6 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             **result,
             "changed": False,
             "msg": lines,
+            "hosts": list(looks),
             "join": verdict.groups(),
             "dropped": verdict.dropped,
             "classes": verdict.classes,

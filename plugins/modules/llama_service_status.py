@@ -1,14 +1,14 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.service_status."""
+"""Module edge_slm.fleet.llama_service_status."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: llama_service_status
-short_description: Tell what a device serves, from the device itself
+short_description: Report what a device serves, from the device itself
 version_added: 0.1.0
 description:
   - Looks at the services that are configured on the device, whatever the inventory says.
@@ -64,7 +64,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates im
 
 
 def running_release(unit: Unit) -> str:
-    """Return the key of the release that runs: by its binary, or as it was told where that cannot be read."""
+    """Return the key of the release that runs: by its binary, or as its environment says where that cannot be read."""
     try:
         directory = Path(os.readlink(f"/proc/{unit.pid}/exe")).parent.parent
     except OSError:

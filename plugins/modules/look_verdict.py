@@ -50,6 +50,11 @@ msg:
   returned: success
   type: list
   elements: str
+hosts:
+  description: The hosts that were looked at.
+  returned: success
+  type: list
+  elements: str
 join:
   description: The groups that hosts join, each with C(host) and C(groups).
   returned: success

@@ -113,11 +113,16 @@ def device_questions(
     return found
 
 
-def baseline_questions(groups: Collection[str]) -> list[Question]:
-    """Return what any host is asked for, and what its board adds."""
+def baseline_questions(groups: Collection[str], unproven: bool = False) -> list[Question]:
+    """Return what any host is asked for, and what its board adds.
+
+    Args:
+        groups: The host's groups.
+        unproven: A login by key was tried in this run and failed, so passwords may go on to log in.
+    """
     board = board_of(groups)
-    roles = ["host_baseline", *([f"{board}_baseline"] if board else [])]
-    return [Question(role, role) for role in roles]
+    found = [Question("host_baseline", "host_baseline", extra={"unproven": True} if unproven else {})]
+    return [*found, *([Question(f"{board}_baseline", f"{board}_baseline")] if board else [])]
 
 
 def merged(*parts: Sequence[Question]) -> list[Question]:

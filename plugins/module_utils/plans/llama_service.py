@@ -25,6 +25,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances
     read_instances,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import ManifestError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem, pinned_context
 
@@ -42,7 +43,7 @@ def read_models(directory: str) -> tuple[dict[str, serving.Model], list[str]]:
             continue
         try:
             models[name] = serving.parse_model(read_json(path), f"{directory}/{name}")
-        except (ValueError, KeyError) as error:
+        except ManifestError as error:
             unusable.append(f"{path}: cannot be used ({error}); run playbooks/receive.yml to write it again.")
     return models, unusable
 

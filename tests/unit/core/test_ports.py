@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
+
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import Listener, parse_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import (
+    Listener,
+    holder,
+    overlap,
+    parse_listeners,
+    read_listeners,
+)
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 NOTHING = "00000000:00000000 00:00000000 00000000"
@@ -33,3 +43,29 @@ NOTHING = "00000000:00000000 00:00000000 00000000"
 )
 def test_listeners(rows: list[str], listeners: list[Listener]) -> None:
     assert parse_listeners(HEAD + "\n".join(rows)) == listeners
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("0.0.0.0", "127.0.0.1", True),  # noqa: S104
+        ("::", "127.0.0.1", True),
+        ("::", "::1", True),
+        ("0.0.0.0", "::1", False),  # noqa: S104
+        ("0.0.0.0", "::", True),  # noqa: S104
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+    ],
+)
+def test_addresses_that_share_a_port(one: str, other: str, expected: bool) -> None:
+    assert overlap(one, other) is expected
+    assert overlap(other, one) is expected
+
+
+def test_who_holds_a_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (listener,) = [one for one in read_listeners() if one.port == port]
+        assert holder(listener).endswith(f"(process {os.getpid()})")
+    assert holder(listener._replace(inode=0)) == f"a program of the user {pwd.getpwuid(os.getuid()).pw_name}"
+    assert holder(listener._replace(inode=0, uid=4000000)) == "a program of the user 4000000"
