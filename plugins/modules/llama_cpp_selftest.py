@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.release_selftest."""
+"""Module edge_slm.fleet.llama_cpp_selftest."""
 
 from __future__ import annotations
 
@@ -22,15 +22,8 @@ options:
     type: path
     required: true
   ui:
-    description: Whether C(GET /) must return the web UI.
+    description: Whether C(GET /) must return the web UI; when left out, C(release.json) says whether there is one.
     type: bool
-    default: false
-  legacy:
-    description:
-      - Whether this is the tree of 2024, where C(server) lies at the top and knows neither C(--version) nor the
-        role's flags. Then only the completion is taken.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full
@@ -49,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: First line of C(llama-server --version); empty with O(legacy).
+  description: First line of C(llama-server --version).
   returned: success
   type: str
 """
@@ -57,11 +50,8 @@ version:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.selftest import (
-    SelfTestError,
-    complete_once,
-    selftest,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.content import described
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.selftest import SelfTestError, selftest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import SERVER_FLAGS
 
 
@@ -70,19 +60,16 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "ui": {"type": "bool", "default": False},
-            "legacy": {"type": "bool", "default": False},
+            "ui": {"type": "bool"},
         },
         supports_check_mode=True,
     )
-    path, version = module.params["path"], ""
-    model = os.path.join(path, "selftest.gguf")
+    path, expect_ui = module.params["path"], module.params["ui"]
+    if expect_ui is None:
+        expect_ui = described(path).get("ui", "none") != "none"
+    server, model = os.path.join(path, "bin/llama-server"), os.path.join(path, "selftest.gguf")
     try:
-        if module.params["legacy"]:
-            complete_once(os.path.join(path, "server"), model, module.params["ui"])
-        else:
-            server = os.path.join(path, "bin/llama-server")
-            version = selftest(server, model, SERVER_FLAGS, module.params["ui"])
+        version = selftest(server, model, SERVER_FLAGS, expect_ui)
     except (SelfTestError, OSError) as error:
         module.fail_json(msg=f"{path}: {error}")
     module.exit_json(changed=False, version=version)

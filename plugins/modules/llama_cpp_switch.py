@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.release_switch."""
+"""Module edge_slm.fleet.llama_cpp_switch."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ options:
     description: How many releases to keep, the current one among them.
     type: int
     default: 3
+  published:
+    description: Keys of releases that are kept in any case, because devices receive them.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -60,6 +65,7 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import sidecar
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import releases_to_remove
 
 
@@ -78,6 +84,7 @@ def main() -> None:
             "root": {"type": "path", "default": "/opt/edge-slm/llama.cpp"},
             "key": {"type": "str", "required": True, "no_log": False},
             "keep": {"type": "int", "default": 3},
+            "published": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,
     )
@@ -88,12 +95,14 @@ def main() -> None:
     previous = os.path.basename(os.readlink(link)) if link.is_symlink() else ""
     ages = {entry.name: entry.stat().st_mtime for entry in releases.iterdir()} if releases.is_dir() else {}
     # The one before stays as well: it is what a rollback returns to, and may still be running.
-    removed = releases_to_remove(ages, {key, previous}, module.params["keep"])
+    in_use = {key, previous, *module.params["published"]}
+    removed = releases_to_remove(ages, in_use, module.params["keep"])
     if not module.check_mode:
         if previous != key:
             switch_link(link, f"releases/{key}")
         for name in removed:
             shutil.rmtree(releases / name)
+            Path(sidecar(str(releases / name))).unlink(missing_ok=True)
     module.exit_json(
         changed=previous != key or bool(removed),
         previous=previous,

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split")
@@ -32,6 +34,21 @@ JOB_MEMORY_MIB = 1024
 RESERVED_MEMORY_MIB = 512
 
 UI_CHOICES = ("npm", "prebuilt", "none")
+TORCH_CHOICES = ("apt", "pip")
+STATES = ("present", "absent")
+
+#: What every host needs: resumable, verified downloads, and the libraries that the binaries are linked with.
+BASE_PACKAGES = ("aria2", "ca-certificates", "libgomp1", "openssl")
+#: What a build needs beside the sources. Ninja for its job control, ccache so that the next class or commit is quick.
+BUILD_PACKAGES = ("build-essential", "ccache", "cmake", "git", "libssl-dev", "ninja-build")
+NPM_PACKAGES = ("nodejs", "npm")
+CONVERTER_PACKAGES = ("python3-packaging", "python3-venv")
+TORCH_PACKAGE = "python3-torch"
+
+#: Free space that is asked for before anything is started, in bytes (measured: a release has 50 MB and its tarball 22,
+#: sources, web UI and objects of one build 700 MB).
+RELEASE_BYTES = 128 << 20
+BUILD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,10 @@ RUNS = {
 
 HEX40 = re.compile(r"[0-9a-f]{40}")
 HEX64 = re.compile(r"[0-9a-f]{64}")
+#: A pinned Python package; environment markers are left out: what they come to is pip's to know.
+REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
+#: Where an archive or a release may come from: a URL, or an absolute path.
+PLACE = re.compile(r"(?:https?|file)://\S+|/\S.*")
 OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -82,33 +103,91 @@ _SOURCE_KEYS = {
 }
 
 
-class ReleaseError(ValueError):
-    """Inputs that cannot make a release. `problems` has one sentence for each."""
+@dataclass(frozen=True)
+class Inputs:
+    """The role's inputs, cast and checked."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(" ".join(problems))
-        self.problems = list(problems)
+    state: str
+    source: Mapping[str, Any]
+    cpu_class: str
+    cmake_options: Mapping[str, str]
+    jobs: int
+    ui: str
+    ui_archive: str
+    ui_sha256: str
+    converter: bool
+    converter_torch: str
+    converter_requirements: tuple[str, ...]
+    activate: bool
+    keep: int
+    publish: bool
+    root: str
+    cache: str
+    publish_path: str
+    #: The release comes from a builder, whose inputs these are: nothing is built here.
+    received: bool
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], problems: Problems) -> Inputs:
+        """Cast raw values, which are named like the inputs without the role's name, and check them.
+
+        Where the state is `absent` only paths matter.
+        """
+        state = str(values["state"])
+        paths = [_as_path(values[name], name, problems) for name in ("root", "cache", "publish_path")]
+        if state not in STATES:
+            problems.add("state", f"{state!r} is not one of {', '.join(STATES)}.")
+        judged = Problems(prefix=problems.prefix) if state == "absent" else problems
+        inputs = cls(
+            state=state,
+            source=_as_mapping(values["source"], "source", judged),
+            cpu_class=str(values["cpu_class"]),
+            cmake_options=_as_options(values["cmake_options"], judged),
+            jobs=as_int(values["jobs"], "jobs", 0, 1024, judged),
+            ui=str(values["ui"]),
+            ui_archive=str(values["ui_archive"] or ""),
+            ui_sha256=str(values["ui_sha256"] or ""),
+            converter=as_bool(values["converter"], "converter", judged),
+            converter_torch=str(values["converter_torch"]),
+            converter_requirements=as_texts(values["converter_requirements"], "converter_requirements", judged),
+            activate=as_bool(values["activate"], "activate", judged),
+            keep=as_int(values["keep"], "keep", 1, 1000, judged),
+            publish=as_bool(values["publish"], "publish", judged),
+            root=paths[0],
+            cache=paths[1],
+            publish_path=paths[2],
+            received=bool(values.get("received")),
+        )
+        check_source(inputs.source, judged)
+        check_ui(inputs, judged)
+        check_converter(inputs, judged)
+        if inputs.cpu_class not in ("auto", *CPU_CLASSES):
+            judged.add("cpu_class", f"{inputs.cpu_class!r} is not one of auto, {', '.join(CPU_CLASSES)}.")
+        return inputs
+
+    @property
+    def mode(self) -> str:
+        """Whether the release is built here or comes from a builder."""
+        return "receive" if self.received or source_kind(self.source) == "release" else "build"
 
 
 @dataclass(frozen=True)
-class ReleasePlan:
-    """What is to lie on the host in the end, and how it gets there.
+class Release:
+    """What is to be on the host in the end, and what it is made with.
 
     Attributes:
-        mode: `build` from source or `receive` a release that a builder made.
         key: Name of the release; equal keys mean equal inputs.
         cpu_class: What the binaries may run on; `auto` is resolved.
         source_id: Name of the source tree; releases that differ only in options, class or UI share it.
-        cmake_options: Options to configure the build with (empty when received).
+        cmake_options: Options to configure the build with (empty for a builder's tarball).
         jobs: Compile jobs at a time.
         runnable: Whether this host's CPU can run the result, so whether a self-test is possible here.
     """
 
-    mode: str
     key: str
     cpu_class: str
     source_id: str
-    cmake_options: dict[str, str]
+    cmake_options: Mapping[str, str]
     jobs: int
     runnable: bool
 
@@ -116,6 +195,31 @@ class ReleasePlan:
     def cmake_arguments(self) -> list[str]:
         """The options as `-DNAME=VALUE`, sorted."""
         return [f"-D{name}={value}" for name, value in sorted(self.cmake_options.items())]
+
+
+def _as_path(value: object, variable: str, problems: Problems) -> str:
+    """Cast a directory's path, or add a problem. What is below it is removed at times: not one of the system's own."""
+    path = str(value or "")
+    if not re.fullmatch(r"/[^/\0]+(/[^/\0]+)+/?", path) or {".", ".."} & set(path.split("/")):
+        problems.add(variable, f"{path!r} is not an absolute path at least two directories deep; choose another.")
+    return path.rstrip("/")
+
+
+def _as_mapping(value: object, variable: str, problems: Problems) -> Mapping[str, Any]:
+    """Cast a dictionary, or add a problem and return an empty one."""
+    if isinstance(value, Mapping):
+        return value
+    problems.add(variable, f"must be a dictionary; it is {value!r}.")
+    return {}
+
+
+def _as_options(value: object, problems: Problems) -> dict[str, str]:
+    """Cast CMake options."""
+    options = _as_mapping(value or {}, "cmake_options", problems)
+    for name in options:
+        if not OPTION_NAME.fullmatch(str(name)):
+            problems.add("cmake_options", f"{name!r} is not a CMake option's name.")
+    return {str(name): str(option) for name, option in options.items()}
 
 
 def parallel_jobs(requested: int, cores: int, memory_mib: int) -> int:
@@ -131,124 +235,131 @@ def source_kind(source: Mapping[str, Any]) -> str:
     return kinds[0] if len(kinds) == 1 else ""
 
 
-def check_source(source: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with llama_cpp_source, one sentence each."""
+def check_source(source: Mapping[str, Any], problems: Problems) -> None:
+    """Check llama_cpp_source."""
     kind = source_kind(source)
     if not kind:
-        return ["llama_cpp_source: give exactly one of git, archive and release."]
-    problems = [
-        f"llama_cpp_source.{name}: not known beside {kind}; it takes {', '.join(sorted(_SOURCE_KEYS[kind]))}."
-        for name in sorted(set(source) - _SOURCE_KEYS[kind])
-    ]
+        if not problems.found or not problems.found[-1].startswith(f"{problems.prefix}source:"):
+            problems.add("source", "give exactly one of git, archive and release.")
+        return
+    for name in sorted(set(map(str, source)) - _SOURCE_KEYS[kind]):
+        problems.add(f"source.{name}", f"is not known beside {kind}; it takes {', '.join(sorted(_SOURCE_KEYS[kind]))}.")
     if kind == "git" and not HEX40.fullmatch(str(source.get("commit", ""))):
-        problems.append(
-            "llama_cpp_source.commit: must be a full commit hash (40 lower-case hex digits); "
-            "branches and tags move, `git ls-remote URL TAG` tells the hash."
+        problems.add(
+            "source.commit",
+            "must be a full commit hash (40 lower-case hex digits); branches and tags move, `git ls-remote URL TAG` "
+            "prints the hash.",
         )
-    if kind in ("archive", "release") and not HEX64.fullmatch(str(source.get("sha256", ""))):
-        problems.append("llama_cpp_source.sha256: must be 64 lower-case hex digits, as `sha256sum FILE` prints.")
+    if kind in ("archive", "release"):
+        if not HEX64.fullmatch(str(source.get("sha256", ""))):
+            problems.add("source.sha256", "must be 64 lower-case hex digits, as `sha256sum FILE` prints.")
+        if not PLACE.fullmatch(str(source[kind])):
+            problems.add(f"source.{kind}", f"{source[kind]!r} is neither a URL nor an absolute path.")
     if kind == "archive" and not LABEL.fullmatch(str(source.get("version", ""))):
-        problems.append("llama_cpp_source.version: name what the archive holds, for example b11434.")
-    if kind == "release" and not LABEL.fullmatch(str(source.get("key", ""))):
-        problems.append("llama_cpp_source.key: must be the key in the release's descriptor.")
-    return problems
+        problems.add("source.version", "name what the archive holds, for example b11434.")
+    if kind == "release":
+        if not LABEL.fullmatch(str(source.get("key", ""))):
+            problems.add("source.key", "must be the key in the release's descriptor.")
+        as_int(source.get("size") or 0, "source.size", 0, 1 << 40, problems)
 
 
-def check_ui(ui: str, archive: str, sha256: str) -> list[str]:
-    """Return what is wrong with the web UI's inputs, one sentence each."""
-    if ui not in UI_CHOICES:
-        return [f"llama_cpp_ui: {ui!r} is not one of {', '.join(UI_CHOICES)}."]
-    problems = []
-    if ui == "prebuilt" and not archive:
-        problems.append("llama_cpp_ui_archive: needed with llama_cpp_ui: prebuilt (URL or path of a dist.tar.gz).")
-    if ui == "prebuilt" and not HEX64.fullmatch(sha256):
-        problems.append("llama_cpp_ui_sha256: must be the archive's sha256, 64 lower-case hex digits.")
-    return problems
+def check_ui(inputs: Inputs, problems: Problems) -> None:
+    """Check the web UI's inputs."""
+    if inputs.ui not in UI_CHOICES:
+        problems.add("ui", f"{inputs.ui!r} is not one of {', '.join(UI_CHOICES)}.")
+    if inputs.ui != "prebuilt":
+        return
+    if not PLACE.fullmatch(inputs.ui_archive):
+        problems.add("ui_archive", "with llama_cpp_ui: prebuilt, must be the URL or absolute path of a dist.tar.gz.")
+    if not HEX64.fullmatch(inputs.ui_sha256):
+        problems.add("ui_sha256", "must be the archive's sha256, 64 lower-case hex digits.")
 
 
-def plan_release(
-    *,
-    source: Mapping[str, Any],
-    cpu_class: str,
-    extra_options: Mapping[str, Any],
-    ui: str,
-    ui_archive: str,
-    ui_sha256: str,
-    jobs: int,
-    device: Mapping[str, Any],
-) -> ReleasePlan:
-    """Decide what release a host is to have.
+def check_converter(inputs: Inputs, problems: Problems) -> None:
+    """Check the inputs of the converter's environment."""
+    if inputs.converter_torch not in TORCH_CHOICES:
+        problems.add("converter_torch", f"{inputs.converter_torch!r} is not one of {', '.join(TORCH_CHOICES)}.")
+    for index, requirement in enumerate(inputs.converter_requirements):
+        if not REQUIREMENT.fullmatch(requirement):
+            problems.add(f"converter_requirements[{index}]", f"{requirement!r} is not pinned; write NAME==VERSION.")
+
+
+def own_class(inputs: Inputs, device: Mapping[str, Any]) -> str:
+    """Return the CPU class of the release; empty where this CPU has none."""
+    return str(device["cpu_class"]) if inputs.cpu_class == "auto" else inputs.cpu_class
+
+
+def unfit(inputs: Inputs, device: Mapping[str, Any]) -> list[str]:
+    """Return what this host cannot be: its CPU is of no class, or compiles for another architecture."""
+    chosen, architecture = own_class(inputs, device), device["architecture"]
+    if not chosen:
+        return [
+            f"llama_cpp_cpu_class: no class is known for this CPU ({architecture}); set one of "
+            f"{', '.join(CPU_CLASSES)}."
+        ]
+    wanted = CPU_CLASSES[chosen].architecture
+    if inputs.mode == "build" and wanted not in ("", architecture):
+        return [
+            f"llama_cpp_cpu_class: {chosen} is built on {wanted}, this host is {architecture}; put a builder of that "
+            "architecture into the inventory, or none, so that devices build for themselves."
+        ]
+    return []
+
+
+def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
+    """Decide what release a host that is fit for it is to have.
 
     Args:
-        source: The role's llama_cpp_source.
-        cpu_class: A key of CPU_CLASSES, or `auto` for the device's own.
-        extra_options: Further CMake options; they win over the role's own.
-        ui: One of UI_CHOICES.
-        ui_archive: With ui=prebuilt, where the archive is.
-        ui_sha256: With ui=prebuilt, the archive's sha256.
-        jobs: Compile jobs at a time; 0 lets memory and cores decide.
-        device: Facts of edge_slm.fleet.device_facts.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ReleaseError: With every problem found, each naming the variable and the mend.
+        inputs: Inputs without problems.
+        device: Facts of M(edge_slm.fleet.device_facts).
     """
-    problems = check_source(source) + check_ui(ui, ui_archive, ui_sha256)
-    own_class, architecture = str(device["cpu_class"]), str(device["architecture"])
-    chosen = own_class if cpu_class == "auto" else cpu_class
-    if chosen not in CPU_CLASSES:
-        known = ", ".join(CPU_CLASSES)
-        problems.append(
-            f"llama_cpp_cpu_class: no class is known for this CPU ({architecture}); set one of {known}."
-            if cpu_class == "auto"
-            else f"llama_cpp_cpu_class: {cpu_class!r} is not one of auto, {known}."
-        )
-    kind = source_kind(source)
-    wanted = CPU_CLASSES[chosen].architecture if chosen in CPU_CLASSES else ""
-    if kind != "release" and wanted and wanted != architecture:
-        problems.append(
-            f"llama_cpp_cpu_class: {chosen} is built on {wanted}, this host is {architecture}; "
-            f"put a builder of that architecture into the inventory, or none, so that devices build for themselves."
-        )
-    for name in extra_options:
-        if not OPTION_NAME.fullmatch(str(name)):
-            problems.append(f"llama_cpp_cmake_options: {name!r} is not a CMake option's name.")
-    if jobs < 0:
-        problems.append("llama_cpp_jobs: must be 0 (decide by memory and cores) or a number of jobs.")
-    if problems:
-        raise ReleaseError(problems)
-
-    runnable = chosen == "native" or chosen in RUNS[own_class]
+    chosen = own_class(inputs, device)
+    runnable = chosen == "native" or chosen in RUNS[str(device["cpu_class"])]
+    kind, source = source_kind(inputs.source), inputs.source
     if kind == "release":
-        return ReleasePlan("receive", str(source["key"]), chosen, "", {}, 0, runnable)
+        return Release(str(source["key"]), chosen, "", {}, 0, runnable)
     label = str(source["commit"])[:12] if kind == "git" else str(source["version"])
     options = {
         **BASE_OPTIONS,
         **CPU_CLASSES[chosen].options,
         **({"LLAMA_BUILD_COMMIT": label} if kind == "archive" else {}),
-        **{str(name): str(value) for name, value in extra_options.items()},
+        **inputs.cmake_options,
     }
     pinned = str(source["commit"]) if kind == "git" else str(source["sha256"])
-    inputs = {
+    named = {
         "source": pinned,
         "cpu_class": chosen,
         "options": options,
-        "ui": ui,
-        "ui_sha256": ui_sha256 if ui == "prebuilt" else "",
+        "ui": inputs.ui,
+        "ui_sha256": inputs.ui_sha256 if inputs.ui == "prebuilt" else "",
         "targets": TARGETS,
     }
-    key = f"{label}-{chosen.replace('+', '-')}-{digest(inputs)[:10]}"
-    return ReleasePlan(
-        "build",
-        key,
-        chosen,
-        f"{label}-{pinned[:12]}",
-        options,
-        parallel_jobs(jobs, int(device["cores"]), int(device["memory_mib"])),
-        runnable,
+    return Release(
+        key=f"{label}-{chosen.replace('+', '-')}-{digest(named)[:10]}",
+        cpu_class=chosen,
+        source_id=f"{label}-{pinned[:12]}",
+        cmake_options=options,
+        jobs=parallel_jobs(inputs.jobs, int(device["cores"]), int(device["memory_mib"])),
+        runnable=runnable,
     )
+
+
+def pinned_packages(inputs: Inputs) -> dict[str, str]:
+    """Return the Python packages of the converter's environment with their versions; of torch any will do."""
+    found = [REQUIREMENT.fullmatch(requirement) for requirement in inputs.converter_requirements]
+    pinned = {package_name(match[1]): match[2] for match in found if match}
+    return pinned if inputs.converter_torch == "apt" or "torch" in pinned else {**pinned, "torch": ""}
+
+
+def package_name(name: str) -> str:
+    """Return a Python package's name as it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def same_version(one: str, other: str) -> bool:
+    """Tell whether two versions of a Python package are the same: 2.0 is 2.0.0."""
+    short = [re.sub(r"(\.0)+$", "", version.lower()) for version in (one, other)]
+    return short[0] == short[1]
 
 
 def releases_to_remove(ages: Mapping[str, float], in_use: set[str], keep: int) -> list[str]:
@@ -263,6 +374,7 @@ def releases_to_remove(ages: Mapping[str, float], in_use: set[str], keep: int) -
         Names: half-made ones (`.part`) and the oldest beyond `keep`.
     """
     half_made = [name for name in ages if name.endswith(".part")]
+    ages = {name: age for name, age in ages.items() if not name.startswith(".")}
     whole = [name for name in sorted(ages, key=lambda name: ages[name], reverse=True) if name not in half_made]
     spare = max(0, keep - len(in_use & set(whole)))
     return sorted(half_made + [name for name in whole if name not in in_use][spare:])

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import (
     CPU_CLASSES,
     RUNS,
-    ReleaseError,
-    ReleasePlan,
+    Inputs,
+    Release,
     parallel_jobs,
-    plan_release,
+    pinned_packages,
     releases_to_remove,
+    same_version,
     source_kind,
+    unfit,
+    wanted_release,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-SUM = "0123456789abcdef" * 4
+SHA256 = "0123456789abcdef" * 4
 GIT = {"git": "https://example.org/llama.cpp.git", "commit": COMMIT}
-ARCHIVE = {"archive": "/srv/llama.cpp.tar.gz", "sha256": SUM, "version": "b11434"}
-RELEASE = {"release": "http://builder/releases/k.tar.gz", "sha256": SUM, "key": "b11434-armv8-a-0123456789"}
+ARCHIVE = {"archive": "/srv/llama.cpp.tar.gz", "sha256": SHA256, "version": "b11434"}
+RELEASE = {"release": "http://builder/releases/k.tar.gz", "sha256": SHA256, "key": "b11434-armv8-a-0123456789"}
 
 DOTPROD = "armv8.2-a+dotprod+fp16"
 PI_4 = {"cpu_class": "armv8-a", "architecture": "aarch64", "cores": 4, "memory_mib": 3792}
@@ -28,23 +34,26 @@ PI_5 = {**PI_4, "cpu_class": DOTPROD, "memory_mib": 8062}
 PC = {**PI_4, "cpu_class": "x86-64-v3", "architecture": "x86_64"}
 OLD_PC = {**PC, "cpu_class": ""}
 
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "llama_cpp"
+DEFAULTS = {
+    name.removeprefix("llama_cpp_"): value
+    for name, value in yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")).items()
+}
+
 
 def without(given: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key != name}
 
 
-def plan(**changes: Any) -> ReleasePlan:
-    given: dict[str, Any] = {
-        "source": GIT,
-        "cpu_class": "auto",
-        "extra_options": {},
-        "ui": "none",
-        "ui_archive": "",
-        "ui_sha256": "",
-        "jobs": 0,
-        "device": PI_5,
-    }
-    return plan_release(**{**given, **changes})
+def cast(**changes: Any) -> tuple[Inputs, list[str]]:
+    problems = Problems(prefix="llama_cpp_")
+    return Inputs.of({**DEFAULTS, "source": GIT, "ui": "none", **changes}, problems), problems.found
+
+
+def plan(device: dict[str, Any] = PI_5, **changes: Any) -> Release:
+    inputs, problems = cast(**changes)
+    assert (problems, unfit(inputs, device)) == ([], [])
+    return wanted_release(inputs, device)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +72,13 @@ def test_source_kind(source: dict[str, str], kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "variable", "mend"),
+    ("changes", "variable", "remedy"),
     [
         ({"source": {}}, "llama_cpp_source", "exactly one of git, archive and release"),
         ({"source": {**GIT, **ARCHIVE}}, "llama_cpp_source", "exactly one of git, archive and release"),
         ({"source": {**ARCHIVE, **RELEASE}}, "llama_cpp_source", "exactly one of git, archive and release"),
         ({"source": {**GIT, "comit": "x"}}, "llama_cpp_source.comit", "beside git; it takes commit, git."),
-        ({"source": {**GIT, "sha256": SUM}}, "llama_cpp_source.sha256", "not known beside git"),
+        ({"source": {**GIT, "sha256": SHA256}}, "llama_cpp_source.sha256", "not known beside git"),
         (
             {"source": {**ARCHIVE, "key": "k"}},
             "llama_cpp_source.key",
@@ -81,51 +90,86 @@ def test_source_kind(source: dict[str, str], kind: str) -> None:
         ({"source": {**GIT, "commit": COMMIT.upper()}}, "llama_cpp_source.commit", "lower-case"),
         ({"source": without(GIT, "commit")}, "llama_cpp_source.commit", "40 lower-case hex digits"),
         ({"source": without(ARCHIVE, "sha256")}, "llama_cpp_source.sha256", "sha256sum FILE"),
-        ({"source": {**ARCHIVE, "sha256": SUM[:-1]}}, "llama_cpp_source.sha256", "64 lower-case hex digits"),
+        ({"source": {**ARCHIVE, "sha256": SHA256[:-1]}}, "llama_cpp_source.sha256", "64 lower-case hex digits"),
         ({"source": without(RELEASE, "sha256")}, "llama_cpp_source.sha256", "sha256sum FILE"),
         ({"source": without(ARCHIVE, "version")}, "llama_cpp_source.version", "for example b11434"),
         ({"source": {**ARCHIVE, "version": "../x"}}, "llama_cpp_source.version", "name what the archive holds"),
         ({"source": without(RELEASE, "key")}, "llama_cpp_source.key", "the release's descriptor"),
         ({"source": {**RELEASE, "key": "a/b"}}, "llama_cpp_source.key", "the release's descriptor"),
         ({"cpu_class": "armv9"}, "llama_cpp_cpu_class", "'armv9' is not one of auto, native, armv8-a"),
+        ({"source": "b11434"}, "llama_cpp_source", "must be a dictionary; it is 'b11434'."),
+        ({"source": {**ARCHIVE, "archive": "srv/a.tar.gz"}}, "llama_cpp_source.archive", "nor an absolute path"),
+        ({"source": {**RELEASE, "size": "5 MB"}}, "llama_cpp_source.size", "must be a whole number"),
+        ({"cmake_options": {"GGML CUDA": "ON"}}, "llama_cpp_cmake_options", "'GGML CUDA' is not a CMake option's name"),
+        ({"cmake_options": {"-DGGML_CUDA": "ON"}}, "llama_cpp_cmake_options", "is not a CMake option's name"),
+        ({"cmake_options": ["-DGGML_CUDA=ON"]}, "llama_cpp_cmake_options", "must be a dictionary"),
+        ({"jobs": -1}, "llama_cpp_jobs", "must be a whole number from 0 to 1024; it is -1."),
+        ({"keep": 0}, "llama_cpp_keep", "must be a whole number from 1"),
+        ({"publish": "maybe"}, "llama_cpp_publish", "'maybe' is not a boolean"),
+        ({"state": "gone"}, "llama_cpp_state", "'gone' is not one of present, absent."),
+        ({"root": "llama.cpp"}, "llama_cpp_root", "'llama.cpp' is not an absolute path"),
+        ({"root": "/opt"}, "llama_cpp_root", "at least two directories deep"),
+        ({"cache": "/var/../etc"}, "llama_cpp_cache", "is not an absolute path"),
+        ({"converter_torch": "conda"}, "llama_cpp_converter_torch", "'conda' is not one of apt, pip."),
         (
-            {"cpu_class": "x86-64-v3"},
-            "llama_cpp_cpu_class",
-            "x86-64-v3 is built on x86_64, this host is aarch64; put a builder",
+            {"converter_requirements": ["protobuf==7.36.2", "transformers>=5"]},
+            "llama_cpp_converter_requirements[1]",
+            "'transformers>=5' is not pinned; write NAME==VERSION.",
         ),
-        ({"cpu_class": "armv8-a", "device": PC}, "llama_cpp_cpu_class", "armv8-a is built on aarch64"),
-        ({"device": OLD_PC}, "llama_cpp_cpu_class", "no class is known for this CPU (x86_64); set one of native"),
-        ({"extra_options": {"GGML CUDA": "ON"}}, "llama_cpp_cmake_options", "'GGML CUDA' is not a CMake option's name"),
-        ({"extra_options": {"-DGGML_CUDA": "ON"}}, "llama_cpp_cmake_options", "is not a CMake option's name"),
-        ({"jobs": -1}, "llama_cpp_jobs", "must be 0 (decide by memory and cores) or a number"),
         ({"ui": "yes"}, "llama_cpp_ui", "'yes' is not one of npm, prebuilt, none"),
-        ({"ui": "prebuilt", "ui_sha256": SUM}, "llama_cpp_ui_archive", "needed with llama_cpp_ui: prebuilt"),
+        (
+            {"ui": "prebuilt", "ui_sha256": SHA256},
+            "llama_cpp_ui_archive",
+            "with llama_cpp_ui: prebuilt, must be the URL",
+        ),
         ({"ui": "prebuilt", "ui_archive": "/srv/ui.tar.gz"}, "llama_cpp_ui_sha256", "64 lower-case hex digits"),
     ],
 )
-def test_refusals_name_the_variable_and_the_mend(changes: dict[str, Any], variable: str, mend: str) -> None:
-    with pytest.raises(ReleaseError) as refusal:
-        plan(**changes)
-    (line,) = refusal.value.problems
+def test_refusals_name_the_variable_and_the_remedy(changes: dict[str, Any], variable: str, remedy: str) -> None:
+    (line,) = cast(**changes)[1]
     assert line.partition(": ")[0] == variable
-    assert mend in line
+    assert remedy in line
 
 
 def test_all_problems_at_once() -> None:
-    with pytest.raises(ReleaseError) as refusal:
-        plan(source={"git": "x"}, ui="x", cpu_class="x", extra_options={"a b": 1}, jobs=-1)
-    names = [line.partition(": ")[0] for line in refusal.value.problems]
-    assert names == [
+    found = cast(source={"git": "x"}, ui="x", cpu_class="x", cmake_options={"a b": 1}, jobs=-1)[1]
+    assert [line.partition(": ")[0] for line in found] == [
+        "llama_cpp_cmake_options",
+        "llama_cpp_jobs",
         "llama_cpp_source.commit",
         "llama_cpp_ui",
         "llama_cpp_cpu_class",
-        "llama_cpp_cmake_options",
-        "llama_cpp_jobs",
     ]
-    assert all(line in str(refusal.value) for line in refusal.value.problems)
 
 
-PREBUILT = {"ui": "prebuilt", "ui_archive": "/srv/ui.tar.gz", "ui_sha256": SUM}
+def test_absent_needs_paths_only() -> None:
+    assert cast(state="absent", source="x", jobs="many", ui="x", keep=-1)[1] == []
+    assert len(cast(state="absent", root="/", cache="")[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "sentence"),
+    [
+        ({}, PI_5, ""),
+        ({"cpu_class": "native"}, OLD_PC, ""),
+        (
+            {"cpu_class": "x86-64-v3"},
+            PI_5,
+            "llama_cpp_cpu_class: x86-64-v3 is built on x86_64, this host is aarch64; put a builder",
+        ),
+        ({"cpu_class": "armv8-a"}, PC, "llama_cpp_cpu_class: armv8-a is built on aarch64"),
+        ({}, OLD_PC, "llama_cpp_cpu_class: no class is known for this CPU (x86_64); set one of native"),
+        # What is received need not run here, and is not built here.
+        ({"cpu_class": "armv8-a", "source": RELEASE}, PC, ""),
+    ],
+)
+def test_unfit(changes: dict[str, Any], device: dict[str, Any], sentence: str) -> None:
+    found = unfit(cast(**changes)[0], device)
+    assert "".join(found).startswith(sentence)
+    assert bool(found) == bool(sentence)
+
+
+PREBUILT = {"ui": "prebuilt", "ui_archive": "/srv/ui.tar.gz", "ui_sha256": SHA256}
 
 
 @pytest.mark.parametrize(
@@ -135,21 +179,21 @@ PREBUILT = {"ui": "prebuilt", "ui_archive": "/srv/ui.tar.gz", "ui_sha256": SUM}
         ({}, {"source": {**GIT, "git": "https://mirror.example/llama.cpp.git"}}, True),
         ({}, {"device": {**PI_5, "memory_mib": 16384, "cores": 2}}, True),
         ({}, {"cpu_class": DOTPROD}, True),
-        ({}, {"ui_sha256": SUM}, True),
+        ({}, {"ui_sha256": SHA256}, True),
         ({}, {"source": {**GIT, "commit": COMMIT[::-1]}}, False),
         ({}, {"source": {**GIT, "commit": COMMIT[:12] + COMMIT[12:][::-1]}}, False),
         ({}, {"cpu_class": "armv8-a"}, False),
         ({}, {"cpu_class": "native"}, False),
         ({}, {"device": PI_4}, False),
-        ({}, {"extra_options": {"GGML_CUDA": "ON"}}, False),
+        ({}, {"cmake_options": {"GGML_CUDA": "ON"}}, False),
         ({}, {"ui": "npm"}, False),
         ({}, PREBUILT, False),
-        ({"extra_options": {"GGML_CUDA": "ON"}}, {"extra_options": {"GGML_CUDA": "OFF"}}, False),
-        ({"extra_options": {"A": "1", "B": "2"}}, {"extra_options": {"B": 2, "A": 1}}, True),
+        ({"cmake_options": {"GGML_CUDA": "ON"}}, {"cmake_options": {"GGML_CUDA": "OFF"}}, False),
+        ({"cmake_options": {"A": "1", "B": "2"}}, {"cmake_options": {"B": 2, "A": 1}}, True),
         (PREBUILT, {**PREBUILT, "ui_archive": "https://mirror.example/ui.tar.gz"}, True),
-        (PREBUILT, {**PREBUILT, "ui_sha256": SUM[::-1]}, False),
+        (PREBUILT, {**PREBUILT, "ui_sha256": SHA256[::-1]}, False),
         ({"source": ARCHIVE}, {"source": {**ARCHIVE, "archive": "https://mirror.example/a.tar.gz"}}, True),
-        ({"source": ARCHIVE}, {"source": {**ARCHIVE, "sha256": SUM[::-1]}}, False),
+        ({"source": ARCHIVE}, {"source": {**ARCHIVE, "sha256": SHA256[::-1]}}, False),
         ({"source": ARCHIVE}, {"source": {**ARCHIVE, "version": "b11435"}}, False),
     ],
 )
@@ -174,9 +218,9 @@ def test_a_key_can_be_read(changes: dict[str, Any], start: str) -> None:
 
 
 def test_releases_of_one_source_share_its_tree_unless_their_pages_differ() -> None:
-    assert plan().source_id == plan(cpu_class="armv8-a", extra_options={"GGML_CUDA": "ON"}).source_id
+    assert plan().source_id == plan(cpu_class="armv8-a", cmake_options={"GGML_CUDA": "ON"}).source_id
     assert plan().source_id == plan(ui="npm").source_id
-    assert plan(source=ARCHIVE).source_id == f"b11434-{SUM[:12]}"
+    assert plan(source=ARCHIVE).source_id == f"b11434-{SHA256[:12]}"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +230,8 @@ def test_releases_of_one_source_share_its_tree_unless_their_pages_differ() -> No
         ({"cpu_class": "native"}, {"GGML_NATIVE": "ON"}),
         ({"device": PC}, {"GGML_NATIVE": "OFF", "GGML_AVX2": "ON"}),
         ({"source": ARCHIVE}, {"LLAMA_BUILD_COMMIT": "b11434"}),
-        ({"extra_options": {"GGML_CUDA": "ON", "GGML_NATIVE": "ON"}}, {"GGML_CUDA": "ON", "GGML_NATIVE": "ON"}),
-        ({"extra_options": {"N": 3}}, {"N": "3"}),
+        ({"cmake_options": {"GGML_CUDA": "ON", "GGML_NATIVE": "ON"}}, {"GGML_CUDA": "ON", "GGML_NATIVE": "ON"}),
+        ({"cmake_options": {"N": 3}}, {"N": "3"}),
     ],
 )
 def test_options(changes: dict[str, Any], expected: dict[str, str]) -> None:
@@ -221,8 +265,7 @@ def test_every_class_that_something_runs_can_be_built() -> None:
 
 
 def test_receiving_takes_the_key_as_given_and_builds_nothing() -> None:
-    assert plan(source={**RELEASE, "size": 5}, jobs=4, extra_options={"GGML_CUDA": "ON"}) == ReleasePlan(
-        mode="receive",
+    assert plan(source={**RELEASE, "size": 5}, jobs=4, cmake_options={"GGML_CUDA": "ON"}) == Release(
         key=RELEASE["key"],
         cpu_class=DOTPROD,
         source_id="",
@@ -234,7 +277,39 @@ def test_receiving_takes_the_key_as_given_and_builds_nothing() -> None:
 
 def test_a_release_of_another_class_may_be_received_but_not_proven() -> None:
     found = plan(source=RELEASE, cpu_class="x86-64-v3")
-    assert (found.mode, found.cpu_class, found.runnable) == ("receive", "x86-64-v3", False)
+    assert (found.cpu_class, found.runnable) == ("x86-64-v3", False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode"),
+    [({}, "build"), ({"source": ARCHIVE}, "build"), ({"source": RELEASE}, "receive"), ({"received": True}, "receive")],
+)
+def test_mode(changes: dict[str, Any], mode: str) -> None:
+    assert cast(**changes)[0].mode == mode
+
+
+def test_a_device_names_its_release_by_the_builders_inputs() -> None:
+    assert plan(received=True) == plan()
+
+
+@pytest.mark.parametrize(
+    ("changes", "packages"),
+    [
+        ({"converter_requirements": ["Foo_bar==1.0"]}, {"foo-bar": "1.0"}),
+        ({"converter_requirements": ["a[x,y]==2"], "converter_torch": "pip"}, {"a": "2", "torch": ""}),
+        ({"converter_requirements": ["torch==2.9.0"], "converter_torch": "pip"}, {"torch": "2.9.0"}),
+    ],
+)
+def test_pinned_packages(changes: dict[str, Any], packages: dict[str, str]) -> None:
+    assert pinned_packages(cast(**changes)[0]) == packages
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("2.4.0", "2.4", True), ("2.4.0", "2.4.0", True), ("2.40", "2.4", False), ("1.0RC1", "1.0rc1", True)],
+)
+def test_same_version(one: str, other: str, same: bool) -> None:
+    assert same_version(one, other) is same
 
 
 @pytest.mark.parametrize(
@@ -277,6 +352,8 @@ AGES = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
         (AGES, {"gone already"}, 3, "a"),
         ({**AGES, "e.part": 9.0}, {"d"}, 4, "e.part"),
         ({**AGES, "a.part": 0.5}, {"d"}, 3, "a a.part"),
+        # Notes beside the releases.
+        ({**AGES, ".a.verified": 9.0, ".d.verified": 0.1}, {"d"}, 4, ""),
     ],
 )
 def test_releases_to_remove(ages: dict[str, float], in_use: set[str], keep: int, gone: str) -> None:

@@ -1,0 +1,285 @@
+# Copyright (c) 2026 edge_slm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan of the role llama_cpp. What a release is and what is in one: llama_cpp/release.py and llama_cpp/content.py.
+
+A device that receives from a builder is compared by the builder's inputs: which release it is to have follows from
+them alone. Its tarball's address is needed only to fetch it.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
+    Digest,
+    DurableError,
+    is_verified,
+    read_json,
+    require_space,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_access
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import Directory, access_difference
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import release as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import Inputs, Release
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
+
+#: How many paths of a release get a sentence of their own.
+SHOWN_PATHS = 3
+#: Names of this role in the directory of published releases: a tarball and what is noted about it.
+TARBALL = re.compile(r"\.?(?P<key>.+-[0-9a-f]{10})\.tar\.gz(?:\.json|\.part|\.verified)?")
+DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
+
+
+@dataclass
+class Published:
+    """A release's tarball as it is."""
+
+    tarball: str
+    descriptor: str
+    whole: bool = False
+    damaged: bool = False
+    pending: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Compared:
+    """What differs of one part of the plan, and the packages that bringing it takes."""
+
+    pending: list[str] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)
+
+
+def read_published(inputs: Inputs, release: Release, deep: bool) -> Published:
+    """Compare a release's tarball and descriptor with the release."""
+    found = Published(
+        os.path.join(inputs.publish_path, f"{release.key}.tar.gz"),
+        os.path.join(inputs.publish_path, f"{release.cpu_class}.json"),
+    )
+    told = read_json(found.descriptor)
+    if not told:
+        found.pending.append(f"file {found.descriptor}: is missing")
+    elif told.get("key") != release.key:
+        found.pending.append(f"file {found.descriptor}: names the release {told.get('key')}, not {release.key}")
+    if not os.path.isfile(found.tarball):
+        found.pending.append(f"file {found.tarball}: is missing")
+    elif told.get("key") == release.key:
+        wanted = Digest(str(told.get("sha256")))
+        found.whole = (
+            wanted.of(found.tarball) == wanted
+            if deep
+            else os.path.getsize(found.tarball) == told.get("size") and is_verified(found.tarball, wanted)
+        )
+        found.damaged = not found.whole
+    if found.damaged:
+        found.pending.append(f"file {found.tarball}: its sha256 is not the one in {found.descriptor}")
+    return found
+
+
+def compare_current(inputs: Inputs, release: Release) -> list[str]:
+    """Return how `current` differs from a link to the release."""
+    path = os.path.join(inputs.root, "current")
+    if not os.path.lexists(path):
+        return [f"link {path}: is missing"]
+    points_to = os.readlink(path)
+    wanted = f"releases/{release.key}"
+    return [] if points_to == wanted else [f"link {path}: points to {points_to}, not {wanted}"]
+
+
+def compare_converter(inputs: Inputs, installed: Iterable[str]) -> Compared:
+    """Compare the converter's environment with what is pinned."""
+    wanted = [*decide.CONVERTER_PACKAGES, *([decide.TORCH_PACKAGE] if inputs.converter_torch == "apt" else [])]
+    found = Compared(packages=sorted(set(wanted) - set(installed)))
+    venv = os.path.join(inputs.root, "venv")
+    python = os.path.realpath(os.path.join(venv, "bin/python"))
+    if not os.path.isfile(python):
+        found.pending.append(f"Python environment {venv}: is missing")
+        return found
+    version = re.search(r"python(3\.\d+)$", python)
+    # That of a Python that an upgrade of the system has replaced does not count.
+    there = {
+        decide.package_name(match["name"]): match["version"]
+        for path in glob.glob(f"{venv}/lib/python{version[1] if version else '3*'}/site-packages/*.dist-info")
+        for match in [DIST_INFO.fullmatch(os.path.basename(path))]
+        if match
+    }
+    for name, pinned in decide.pinned_packages(inputs).items():
+        if name not in there:
+            found.pending.append(f"Python package {name}: is not installed in {venv}")
+        elif pinned and not decide.same_version(there[name], pinned):
+            found.pending.append(f"Python package {name}: is {there[name]} in {venv}, not {pinned}")
+    return found
+
+
+def build_packages(inputs: Inputs, ui_dist: str) -> list[str]:
+    """Return the packages that a build takes; npm may have come from elsewhere than the distribution."""
+    npm = inputs.ui == "npm" and not os.path.isdir(ui_dist) and not find_command("npm")
+    return [*decide.BUILD_PACKAGES, *(decide.NPM_PACKAGES if npm else ())]
+
+
+def controller_files(inputs: Inputs, source_tree: str, ui_dist: str) -> list[dict[str, str]]:
+    """Return the files of the controller that a build takes, as far as what is in them is not on the host yet."""
+    files = []
+    archive = str(inputs.source.get("archive") or "")
+    if archive.startswith("/") and not os.path.isfile(os.path.join(source_tree, "CMakeLists.txt")):
+        files.append({"variable": "llama_cpp_source.archive", "path": archive, "sha256": str(inputs.source["sha256"])})
+    if inputs.ui == "prebuilt" and inputs.ui_archive.startswith("/") and not os.path.isdir(ui_dist):
+        files.append({"variable": "llama_cpp_ui_archive", "path": inputs.ui_archive, "sha256": inputs.ui_sha256})
+    return files
+
+
+def disk_problems(inputs: Inputs, release: Release, build: bool, build_directory: str) -> list[str]:
+    """Return what does not fit on this host's disks."""
+    needed = {"root": (inputs.root, decide.RELEASE_BYTES)}
+    if build and not os.path.isdir(build_directory):
+        needed["cache"] = (inputs.cache, decide.BUILD_BYTES)
+    found = []
+    for name, (path, size) in needed.items():
+        try:
+            require_space(os.path.join(path, "x"), size, release.key)
+        except DurableError as error:
+            found.append(f"llama_cpp_{name}: {error}.")
+    return found
+
+
+def compare_access(
+    inputs: Inputs, directory: str, whole: bool, published: Published | None
+) -> list[tuple[Directory, str]]:
+    """Return our directories and files whose mode or owner has changed, and how."""
+    wanted = [Directory(inputs.root), Directory(os.path.join(inputs.root, "releases"))]
+    if published:
+        wanted.append(Directory(inputs.publish_path))
+        wanted += [Directory(path, "0644") for path in (published.tarball, published.descriptor)]
+    there = [one for one in wanted if os.path.exists(one.path)]
+    found = [(one, access_difference(one, read_access(one.path))) for one in there]
+    found = [(one, difference) for one, difference in found if difference]
+    return found + (content.access_differences(directory) if whole else [])
+
+
+def access_sentences(found: list[tuple[Directory, str]]) -> list[str]:
+    """Return what is pending by changed modes and owners; of many paths the first ones."""
+    sentences = [
+        f"{'directory' if os.path.isdir(one.path) else 'file'} {one.path}: {difference}" for one, difference in found
+    ]
+    more = len(sentences) - SHOWN_PATHS
+    return sentences if more <= 1 else [*sentences[:SHOWN_PATHS], f"{more} more files: mode or owner is not as wanted"]
+
+
+def published_keys(inputs: Inputs) -> list[str]:
+    """Return the keys of the releases that descriptors name."""
+    told = [read_json(path) for path in sorted(glob.glob(os.path.join(inputs.publish_path, "*.json")))]
+    return [str(one["key"]) for one in told if one.keys() >= {"key", "cpu_class", "file"}]
+
+
+def beyond_keep(inputs: Inputs, in_use: set[str]) -> list[str]:
+    """Return what the next switch removes."""
+    releases = os.path.join(inputs.root, "releases")
+    ages = {entry.name: entry.stat().st_mtime for entry in os.scandir(releases)} if os.path.isdir(releases) else {}
+    return decide.releases_to_remove(ages, in_use, inputs.keep)
+
+
+def left_over(inputs: Inputs) -> list[str]:
+    """Return what this role has left on the host: only names that it gives. A mount point is somebody else's."""
+    releases = os.path.join(inputs.root, "releases")
+    found = [os.path.join(inputs.root, name) for name in ("current", "venv", "venv.lock")]
+    for name in sorted(os.listdir(releases)) if os.path.isdir(releases) else []:
+        path = os.path.join(releases, name)
+        ours = (content.DESCRIPTION, "bin/llama-server")
+        if name.endswith((".part", ".verified")) or any(os.path.exists(os.path.join(path, one)) for one in ours):
+            found.append(path)
+    found += [os.path.join(inputs.cache, name) for name in ("llama.cpp", "downloads", "ccache")]
+    for name in sorted(os.listdir(inputs.publish_path)) if os.path.isdir(inputs.publish_path) else []:
+        path = os.path.join(inputs.publish_path, name)
+        if TARBALL.fullmatch(name) or (name.endswith(".json") and {"key", "cpu_class"} <= read_json(path).keys()):
+            found.append(path)
+    return [path for path in found if os.path.lexists(path) and not os.path.ismount(path)]
+
+
+def plan_absent(inputs: Inputs) -> Plan:
+    """Return what is left of the role."""
+    above = [os.path.join(inputs.root, "releases"), inputs.root, os.path.dirname(inputs.root), inputs.cache]
+    above += [inputs.publish_path, os.path.dirname(inputs.publish_path)]
+    files = FileSet(remove=left_over(inputs), prune=above)
+    return Plan(pending=files.sentences(), files={"uninstall": files})
+
+
+def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
+    """Compare the host with the inputs."""
+    problems = Problems(prefix="llama_cpp_")
+    cast = Inputs.of(inputs, problems)
+    if problems.found:
+        return Plan(refusals=problems.found)
+    if cast.state == "absent":
+        return plan_absent(cast)
+    unfit = decide.unfit(cast, host.device)
+    current = os.path.join(cast.root, "current")
+    if cast.activate and os.path.lexists(current) and not os.path.islink(current):
+        unfit.append(
+            f"llama_cpp_root: {current} is not a link of this role; move it away, or choose another directory."
+        )
+    if unfit:
+        return Plan(unfit=unfit)
+    return compare(cast, decide.wanted_release(cast, host.device), host)
+
+
+def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
+    """Compare the host with the release that it is to have."""
+    directory = os.path.join(inputs.root, "releases", release.key)
+    work = os.path.join(inputs.cache, "llama.cpp")
+    ui = inputs.ui_sha256 if inputs.ui == "prebuilt" else release.source_id
+    paths = {
+        "release": directory,
+        "staging": f"{directory}.part",
+        "source_tree": os.path.join(work, f"source-{release.source_id}"),
+        "build": os.path.join(work, f"build-{release.key}"),
+        "ui_dist": os.path.join(work, f"ui-{ui}"),
+    }
+    published = read_published(inputs, release, host.deep) if inputs.publish else None
+    problem = content.damage(directory, host.deep)
+    # What a builder has published it can take back: the very same files, and no compiler runs.
+    restore = bool(problem and published and published.whole)
+    build = bool(problem) and not restore and inputs.mode == "build"
+    converter = compare_converter(inputs, host.packages) if inputs.converter else Compared()
+    access = compare_access(inputs, directory, not problem, published)
+
+    missing = [name for name in decide.BASE_PACKAGES if name not in host.packages]
+    if build:
+        missing += [name for name in build_packages(inputs, paths["ui_dist"]) if name not in host.packages]
+    missing += converter.packages
+    pending = [f"package {name}: is not installed" for name in missing]
+    if problem:
+        pending.append(f"release {release.key}: {problem}")
+    if inputs.activate:
+        pending += compare_current(inputs, release)
+    pending += published.pending if published else []
+    pending += [*access_sentences(access), *converter.pending]
+    needs = {
+        "key": release.key,
+        "cpu_class": release.cpu_class,
+        "mode": "restore" if restore else inputs.mode,
+        "due": bool(problem),
+        "runnable": release.runnable,
+        "packages": missing,
+        "access": [{"path": one.path, "mode": one.mode} for one, _difference in access],
+        "cmake_arguments": release.cmake_arguments,
+        "targets": list(decide.TARGETS),
+        "jobs": release.jobs,
+        "paths": paths,
+        "publish": bool(published and published.pending),
+        "damaged_tarball": published.tarball if published and published.damaged else "",
+        "converter": bool(converter.pending),
+        "published": published_keys(inputs),
+        "beyond_keep": beyond_keep(inputs, {release.key, *published_keys(inputs)}) if inputs.activate else [],
+        "controller_files": [],
+    }
+    if build:
+        needs["controller_files"] = controller_files(inputs, paths["source_tree"], paths["ui_dist"])
+    unfit = disk_problems(inputs, release, build, paths["build"]) if problem else []
+    return Plan(unfit=unfit, pending=pending, needs=needs)
