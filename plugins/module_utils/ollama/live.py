@@ -49,7 +49,7 @@ def settings_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     actual["restart_policy"] = (host.get("RestartPolicy") or {}).get("Name")
     pairs = [(name, value, wanted[name]) for name, value in actual.items()]
     differences = [
-        f"its {name} is {_shown(value)}, not {_shown(expected)}"
+        f"its option {name} is {_shown(value)}, not {_shown(expected)}"
         for name, value, expected in pairs
         if (sorted(value or []) != sorted(expected) if isinstance(expected, list) else value != expected)
     ]
@@ -67,6 +67,8 @@ def settings_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
 
 def _shown(value: object) -> str:
     """Return a setting for people."""
+    if value is None:
+        return "not set"
     return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 

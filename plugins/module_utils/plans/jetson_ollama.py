@@ -351,7 +351,8 @@ class Comparison:
         hidden = [node for node in self.nodes if pid and not os.path.lexists(f"/proc/{pid}/root{node}")]
         self.pending += [f"{name}: {state}"] if state else []
         self.pending += [f"{name}: {difference}" for difference in differences]
-        self.pending += [f"{name}: does not get the device node {node}" for node in hidden]
+        if hidden and not differences:
+            self.pending.append(f"{name}: does not get the device nodes {', '.join(hidden)}")
         answers = probe.Answers.of(self.server) if pid and not state else probe.Answers()
         if answers.silence:
             self.pending += [f"{name}: is unhealthy"] if live.is_unhealthy(found) else []

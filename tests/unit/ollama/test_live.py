@@ -86,20 +86,20 @@ def part(section: str, key: str, value: object) -> Callable[[dict[str, Any]], No
         (lambda _found: None, []),
         (
             part("Config", "Image", "ollama/ollama:latest"),
-            [f"its image is ollama/ollama:latest, not {IMAGE.reference}"],
+            [f"its option image is ollama/ollama:latest, not {IMAGE.reference}"],
         ),
         (variable("OLLAMA_KEEP_ALIVE", "5m"), ["its variable OLLAMA_KEEP_ALIVE is 5m, not -1"]),
         (variable("SECRET_PROXY", "x"), []),
         (
-            part("HostConfig", "Binds", ["/mnt:/ollama:rw"]),
+            part("HostConfig", "Binds", ["/mnt:/x"]),
             [
-                "its volumes is /mnt:/ollama:rw, not /var/lib/ollama:/ollama:rw /etc/ssl/certs:/etc/ssl/certs:ro",
+                "its option volumes is /mnt:/x, not /var/lib/ollama:/ollama:rw /etc/ssl/certs:/etc/ssl/certs:ro",
             ],
         ),
-        (part("HostConfig", "Runtime", "runc"), ["its runtime is runc, not nvidia"]),
-        (part("HostConfig", "Memory", 0), ["its memory is 0m, not 6000m"]),
-        (part("HostConfig", "RestartPolicy", {"Name": "no"}), ["its restart_policy is no, not unless-stopped"]),
-        (part("HostConfig", "CapDrop", None), ["its cap_drop is None, not ALL"]),
+        (part("HostConfig", "Runtime", "runc"), ["its option runtime is runc, not nvidia"]),
+        (part("HostConfig", "Memory", 0), ["its option memory is 0m, not 6000m"]),
+        (part("HostConfig", "RestartPolicy", {"Name": "no"}), ["its option restart_policy is no, not unless-stopped"]),
+        (part("HostConfig", "CapDrop", None), ["its option cap_drop is not set, not ALL"]),
         (
             part("Config", "Labels", {server.INPUTS_LABEL: "older"}),
             ["it was started with other inputs, or before the host's CA certificates changed"],
