@@ -71,7 +71,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells that it would be published.
+    description: Reports that it would be published.
   diff_mode:
     support: none
     description: Contents are large and binary.

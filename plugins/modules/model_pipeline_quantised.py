@@ -43,7 +43,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether it would be quantised.
+    description: Reports whether it would be quantised.
   diff_mode:
     support: none
     description: Contents are large and binary.

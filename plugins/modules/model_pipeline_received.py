@@ -36,7 +36,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether something would be fetched or written.
+    description: Reports whether something would be fetched or written.
   diff_mode:
     support: none
     description: Contents are large and binary.

@@ -54,7 +54,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether something would be fetched; does not ask the hub.
+    description: Reports whether something would be fetched; does not ask the hub.
   diff_mode:
     support: none
     description: Contents are large and binary.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: published_artifacts
-short_description: Tell what a builder has published
+short_description: Report what a builder has published
 version_added: 0.1.0
 description:
   - Reads the manifests of models and the descriptors of releases on the builder.
