@@ -526,7 +526,7 @@ def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], boa
     """Refuse services that together do not fit the board, with the numbers."""
     present = [(i, models[i.model]) for i in instances if i.model in models]
     needs = [(i, m, memory_needed_mib(i, m, board)) for i, m in present]
-    total = sum(need for _unused, _unused, need in needs)
+    total = sum(need[2] for need in needs)
     if total <= board.budget_mib:
         return
     detail = "; ".join(
