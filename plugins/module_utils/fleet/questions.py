@@ -101,7 +101,8 @@ def device_questions(
     found: list[Question] = []
     own = {"llama_cpp_converter": True} if release is None else {**RECEIVING, **release}
     if "llama.cpp" in engines or (release is None and models):
-        found.append(Question("llama_cpp", "llama_cpp", "devices", own))
+        # A builder's inputs say how to build, and nothing is built here.
+        found.append(Question("llama_cpp", "llama_cpp", "devices", own, {"received": release is not None}))
     if models:
         found.append(Question("model_pipeline", "model_pipeline", "devices"))
     if tls:

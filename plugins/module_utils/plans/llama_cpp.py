@@ -11,7 +11,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,10 +93,10 @@ def compare_current(inputs: Inputs, release: Release) -> list[str]:
     return [] if points_to == wanted else [f"link {path}: points to {points_to}, not {wanted}"]
 
 
-def compare_converter(inputs: Inputs, installed: Iterable[str]) -> Compared:
+def compare_converter(inputs: Inputs, installed: Collection[str]) -> Compared:
     """Compare the converter's environment with what is pinned."""
     wanted = [*decide.CONVERTER_PACKAGES, *([decide.TORCH_PACKAGE] if inputs.converter_torch == "apt" else [])]
-    found = Compared(packages=sorted(set(wanted) - set(installed)))
+    found = Compared(packages=[name for name in wanted if name not in installed])
     venv = os.path.join(inputs.root, "venv")
     python = os.path.realpath(os.path.join(venv, "bin/python"))
     if not os.path.isfile(python):

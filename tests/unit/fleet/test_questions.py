@@ -49,8 +49,9 @@ def test_devices(
 
 def test_a_device_knows_the_builders_release() -> None:
     question = device_questions(["llama.cpp"], [], False, RELEASE)[0]
-    assert question.variables == {**RECEIVING, **RELEASE}
-    assert device_questions(["llama.cpp"], [], False, None)[0].variables == {"llama_cpp_converter": True}
+    assert (question.variables, question.extra) == ({**RECEIVING, **RELEASE}, {"received": True})
+    alone = device_questions(["llama.cpp"], [], False, None)[0]
+    assert (alone.variables, alone.extra) == ({"llama_cpp_converter": True}, {"received": False})
 
 
 def test_a_builder_is_asked_for_every_class_and_activates_its_own() -> None:
