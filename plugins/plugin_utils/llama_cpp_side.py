@@ -35,6 +35,7 @@ def sha256_of(path: str, notes: str) -> str:
         return str(noted.get("sha256"))
     found = Digest("").of(path).hex
     with contextlib.suppress(OSError):
+        os.makedirs(notes, mode=0o700, exist_ok=True)
         write_json(note, {**known, "sha256": found}, mode=0o600)
     return found
 

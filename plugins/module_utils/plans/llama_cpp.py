@@ -267,7 +267,10 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "due": bool(problem),
         "runnable": release.runnable,
         "packages": missing,
-        "access": [{"path": one.path, "mode": one.mode} for one, _difference in access],
+        "access": {
+            mode: [one.path for one, _difference in access if one.mode == mode]
+            for mode in sorted({one.mode for one, _difference in access})
+        },
         "cmake_arguments": release.cmake_arguments,
         "targets": list(decide.TARGETS),
         "jobs": release.jobs,

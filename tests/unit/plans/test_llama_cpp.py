@@ -261,8 +261,9 @@ def test_modes(fleet: Fleet, paths: list[str], sentences: list[str]) -> None:
     plan = fleet.ask()
     assert plan.pending == [sentence.format(**names) for sentence in sentences]
     assert not plan.needs["due"]
-    for one in plan.needs["access"]:
-        os.chmod(one["path"], int(one["mode"], 8))
+    for mode, changed in plan.needs["access"].items():
+        for path in changed:
+            os.chmod(path, int(mode, 8))
     assert fleet.ask().pending == []
 
 
