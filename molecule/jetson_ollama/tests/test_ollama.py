@@ -163,9 +163,50 @@ def test_a_container_of_that_name_that_is_not_ours_is_left_alone(host: Any) -> N
         host.check_output("docker rename ours ollama")
 
 
+def converged(host: Any) -> dict[str, Any]:
+    """Return the inputs that the host was converged with, for the playbook that only validates."""
+    return {
+        "jetson_ollama_image": inspect(host)["Config"]["Image"],
+        "jetson_ollama_other_ports": {"endpoint_proxy": 11434},
+        "jetson_ollama_models": [
+            {
+                "name": "phi3:mini",
+                "digest": f"sha256:{digests(host)['phi3:mini']}",
+                "registry": "registry:5000",
+                "aliases": ["small"],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        ("docker pause ollama", "container ollama: is paused"),
+        ("docker update --restart no ollama", "container ollama: its option restart_policy is no, not unless-stopped"),
+        ("systemctl mask docker.socket", "unit docker.socket: is masked"),
+        ("chmod 700 /var/lib/ollama", "directory /var/lib/ollama: its mode is 0700, not 0755"),
+        ("sed -i s/docker/podman/ /usr/local/bin/ollama", "file /usr/local/bin/ollama: its text differs"),
+        ("ollama rm small", "model phi3:mini: its alias small:latest is missing"),
+        (
+            "truncate -s 1000 $(ls -S /var/lib/ollama/models/blobs/* | head -1)",
+            "has 1000 bytes, not",
+        ),
+    ],
+)
+def test_what_differs_is_one_sentence_and_is_healed(host: Any, break_it: str, sentence: str) -> None:
+    inputs = converged(host)
+    host.check_output(break_it)
+    assert sentence in " ".join(play(SCENARIO / "validate.yml", **inputs).stdout.split())
+    converge()
+    assert "changed=0" in converge()
+
+
 def test_models_outside_the_catalogue_are_told_and_left(host: Any) -> None:
     host.check_output("ollama cp phi3:mini somebodys:model")
-    assert "does not list: somebodys:model" in converge()
+    assert "does not list: somebodys:model" in " ".join(
+        play(SCENARIO / "validate.yml", **converged(host)).stdout.split()
+    )
     assert "somebodys:model" in digests(host)
 
 
@@ -193,23 +234,34 @@ def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> No
     assert NEW in host.check_output("ollama --version")
     assert digests(host) == before
     assert answers.count(False) < 25, "it was away for more than 5 s"
-    # The image before stays, for a quick way back.
+    # The image before stays, to go back to quickly.
     assert host.check_output("docker images --quiet | sort --unique | wc --lines").strip() != "1"
+
+
+def forget_answers(host: Any) -> None:
+    """Let the receipt not know that models have answered: where they are there the role has nothing to do else."""
+    forget = (
+        "import json; path = '/var/lib/edge-slm/receipts/jetson_ollama.json'; receipt = json.load(open(path)); "
+        "receipt.pop('answered', None); json.dump(receipt, open(path, 'w'))"
+    )
+    host.check_output(f'python3 -c "{forget}"')
 
 
 def test_a_play_killed_anywhere_is_healed_by_the_next(host: Any) -> None:
     before = digests(host)
     host.check_output("docker rm --force ollama")
     host.check_output("sh -c 'rm /etc/docker/daemon.json; docker image prune --all --force'")
-    kill_before("Let Docker know NVIDIA's runtime, and run with its settings", CONVERGE, ollama_version=NEW)
+    kill_before("Configure dockerd, and restart it where it runs with other settings", CONVERGE, ollama_version=NEW)
     for task, sign in (
-        ("Let Docker know NVIDIA's runtime, and run with its settings", "test -e /etc/docker/daemon.json"),
+        ("Configure dockerd, and restart it where it runs with other settings", "test -e /etc/docker/daemon.json"),
         ("Pull the image", "ls $(docker info --format '{{.DockerRootDir}}')/tmp/GetImageBlob*"),
         ("Run the container", "docker inspect ollama"),
     ):
         kill_at_work(task, host, sign, CONVERGE, ollama_version=NEW)
-    # They lie there still: what is to be brought is nothing.
+    # They are there still: nothing is to be brought, and without their answers the role is entered.
+    forget_answers(host)
     kill_before("Bring the models", CONVERGE, ollama_version=NEW)
+    forget_answers(host)
     kill_at_work("Let each model answer", host, "pgrep --full '[o]llama runner'", CONVERGE, ollama_version=NEW)
     converge(ollama_version=NEW)
     assert digests(host) == before

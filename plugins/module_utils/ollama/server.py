@@ -21,6 +21,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import model
 
 ROLE = "jetson_ollama"
 CONTAINER = "ollama"
+#: The container in which the device nodes are listed before the old one is replaced.
+PROBE_CONTAINER = "ollama-probe"
 #: Says whose a container is, and what it was made from.
 ROLE_LABEL = "edge-slm.fleet.role"
 INPUTS_LABEL = "edge-slm.fleet.inputs"

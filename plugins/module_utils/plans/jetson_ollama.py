@@ -89,6 +89,14 @@ class Reader:
         except EngineError:
             return None
 
+    @cached_property
+    def has_probe(self) -> bool:
+        """Whether an interrupted run has left the container that lists device nodes."""
+        try:
+            return bool(self.info) and self.engine.container(decide.PROBE_CONTAINER) is not None
+        except EngineError:
+            return False
+
     @property
     def container_pid(self) -> int:
         """Process of the role's container; 0 where it does not run."""
@@ -254,7 +262,8 @@ def plan_absent(inputs: Mapping[str, Any], reader: Reader) -> Plan:
     remove_models, models_dir = decide.absent_inputs(inputs, problems)
     if problems.found:
         return Plan(refusals=problems.found)
-    ours = bool(reader.container) and not decide.ownership_problem(reader.container)
+    containers = [decide.CONTAINER] if reader.container and not decide.ownership_problem(reader.container) else []
+    containers += [decide.PROBE_CONTAINER] if reader.has_probe else []
     images = list(reader.receipt.get("images") or [])
     held = daemon.selections(parse_status(read_text(STATUS)), (), hold=False) if reader.receipt else []
     remove = [
@@ -264,7 +273,7 @@ def plan_absent(inputs: Mapping[str, Any], reader: Reader) -> Plan:
     ]
     if remove_models and os.path.isdir(models_dir):
         remove.append(models_dir)
-    pending = [f"container {decide.CONTAINER}: is still there"] if ours else []
+    pending = [f"container {name}: is still there" for name in containers]
     pending += [f"image {image}: is still there" for image in images]
     pending += [f"package {one['name']}: is held" for one in held]
     if reader.receipt.get("daemon.json"):
@@ -274,7 +283,7 @@ def plan_absent(inputs: Mapping[str, Any], reader: Reader) -> Plan:
     write = FileSet(remove=remove, prune=["/var/lib/edge-slm/receipts", "/var/lib/edge-slm"])
     return Plan(
         pending=[*pending, *write.sentences()],
-        needs={"ours": ours, "images": images, "selections": held},
+        needs={"containers": containers, "images": images, "selections": held},
         files={"uninstall": write},
     )
 
@@ -342,6 +351,8 @@ class Comparison:
         """Compare the container; return what Ollama answers, and what the tasks need."""
         found = self.reader.container or {}
         name = f"container {decide.CONTAINER}"
+        if self.reader.has_probe:
+            self.pending.append(f"container {decide.PROBE_CONTAINER}: is left over from an interrupted run")
         if not found:
             self.pending += [] if self.reader.silent else [f"{name}: is missing"]
             return probe.Answers(), {"probe": True, "recreate": False, "restart": False}
@@ -359,7 +370,7 @@ class Comparison:
             self.pending.append(f"Ollama: does not answer: {answers.silence}")
         restart = live.needs_restart(found, not answers.silence, self.inputs.start_timeout, time.time())
         return answers, {
-            "probe": bool(differences or hidden) or not pid,
+            "probe": bool(differences or hidden) or self.reader.has_probe or not pid,
             "recreate": bool(hidden),
             "restart": restart,
         }
