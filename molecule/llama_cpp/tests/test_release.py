@@ -29,8 +29,13 @@ def test_current_is_a_whole_release_named_by_its_key(name: str) -> None:
 
 
 def test_device_runs_the_very_bytes_that_the_builder_made() -> None:
-    sums = {name: host(name).check_output(f"cd {ROOT}/current/bin && sha256sum *") for name in ("builder-01", "pi-01")}
-    assert sums["builder-01"] == sums["pi-01"]
+    command = f"cd {ROOT}/current/bin && sha256sum *"
+    digests = {name: host(name).check_output(command) for name in ("builder-01", "pi-01")}
+    assert digests["builder-01"] == digests["pi-01"]
+    described = description(host("pi-01"))["files"]
+    assert isinstance(described, dict)
+    listed = "".join(f"{described[f'bin/{tool}']['sha256']}  {tool}\n" for tool in sorted(TOOLS))
+    assert digests["pi-01"].strip() == listed.strip()
 
 
 def served_page(device: Host, release: str) -> tuple[str, str]:
