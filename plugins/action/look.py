@@ -16,11 +16,10 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services impo
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import read_mapping, read_role
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import MAPPINGS, read_mapping, read_role
 
 #: What cannot be put down to one role is refused under this name.
 INVENTORY = "inventory"
-MAPPINGS = ("devices", "builders")
 
 
 # Ansible imports this in its first process, from which those of all hosts are forked: read here, read once.

@@ -46,5 +46,5 @@ def after(inputs: Inputs, plan: dict[str, Any]) -> None:
     judge = AFTER.get(inputs.role.name)
     if judge and not plan["refusals"] and not plan["unfit"]:
         judge(inputs, plan)
-    for kind in ("refusals", "unfit", "waiting"):
+    for kind in ("refusals", "unfit", "waiting", "pending"):
         plan[kind] = [inputs.in_the_operators_words(sentence) for sentence in plan[kind]]

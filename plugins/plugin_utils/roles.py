@@ -25,6 +25,9 @@ COLLECTION = Path(__file__).resolve().parents[2]
 #: A value that is nothing but one of the fleet's variables: what the operator wrote when the role's input is refused.
 ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
 
+#: Files in playbooks/vars that map the fleet's variables to inputs.
+MAPPINGS = ("devices", "builders")
+
 
 @dataclass(frozen=True)
 class Role:
@@ -115,6 +118,17 @@ class Inputs:
         return str(self.templar.template(trust_as_template(text)))
 
 
+def operators_variable(value: object) -> str:
+    """Return the fleet's variable that a value is made of alone; empty where it is anything else."""
+    alias = ALIAS.fullmatch(value) if isinstance(value, str) else None
+    if not alias:
+        return ""
+    # What the look makes of the services, and what playbooks/vars makes for itself, nobody has written.
+    if alias[1] == "edge_slm_plan":
+        return "edge_slm_services"
+    return "" if any(alias[1] in read_mapping(name) for name in MAPPINGS) else alias[1]
+
+
 def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets: list[str] | None = None) -> Inputs:
     """Evaluate a role's inputs.
 
@@ -131,9 +145,9 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
     inputs.refusals += misspelt_inputs(role, variables)
     for full, option in role.options.items():
         source = scope.get(full)
-        alias = ALIAS.fullmatch(source) if isinstance(source, str) else None
-        if alias:
-            inputs.written_as[full] = alias[1]
+        variable = operators_variable(source)
+        if variable:
+            inputs.written_as[full] = variable
         try:
             value = inputs.templar.template(source)
         except AnsibleError as error:

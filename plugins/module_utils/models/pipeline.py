@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import (
     NONE,
@@ -86,6 +86,8 @@ class Inputs:
                 models = parse_catalogue(values["models"])
             except CatalogueError as error:
                 problems.found += str(error).splitlines()
+            else:
+                models = _named(models, as_texts(values["names"], "names", problems), problems)
             keep = as_int(values["keep"], "keep", 1, 1000, problems)
             receive = _manifests(values["receive"], problems)
             for name, address in (("receive_url", url), ("hf_endpoint", str(values["hf_endpoint"] or ""))):
@@ -107,6 +109,15 @@ class Inputs:
             layout=Layout(paths["path"], paths["cache_path"]),
             tools=Tools(paths["python"], paths["converter_dir"], paths["quantize"]),
         )
+
+
+def _named(models: list[Model], names: Sequence[str], problems: Problems) -> list[Model]:
+    """Return the models with these names; all where there are none."""
+    known = {model.name for model in models}
+    for name in names:
+        if name not in known:
+            problems.add("names", f"there is no model {name} in model_pipeline_models.")
+    return [model for model in models if not names or model.name in names]
 
 
 def _manifests(raw: object, problems: Problems) -> dict[str, Mapping[str, Any]]:

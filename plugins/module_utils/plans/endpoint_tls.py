@@ -47,7 +47,7 @@ def accept(paths: decide.Paths, mode: str, drafts: Mapping[str, str]) -> str:
     return f"no client could use them: {problem}" if problem else ""
 
 
-def plan(inputs: Mapping[str, Any], _host: Host) -> Plan:
+def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     """Compare certificate and key with the inputs."""
     problems = Problems()
     cast = decide.Inputs.of(inputs, problems)

@@ -143,7 +143,7 @@ def missing_parts(live: Live) -> list[str]:
 
 
 def unit_sentences(steps: proxying.Steps, write: FileSet) -> list[str]:
-    """Return what is pending of the unit; a reload that comes from a file that is pending itself is not reported twice."""
+    """Return what is pending of the unit; a reload for a file that is pending itself is not reported twice."""
     implied = {*(file.path for file in write.files), *write.remove} & set(proxying.LOADED)
     if not steps.reason or (steps.reload and implied):
         return []

@@ -248,3 +248,16 @@ def test_absent_is_settled_where_nothing_is_left(tmp_path: Path) -> None:
     assert ask(tmp_path, state="absent").pending == []
     (tmp_path / "models").mkdir()
     assert ask(tmp_path, state="absent").pending == [f"directory {tmp_path}/models: is no longer wanted"]
+
+
+def test_of_a_catalogue_only_what_is_named_is_wanted(tmp_path: Path) -> None:
+    published(tmp_path)
+    models = [READY, {**READY, "name": "other"}]
+    assert ask(tmp_path, models=models, names=["m"]).pending == []
+    assert ask(tmp_path, models=models).pending != []
+    assert ask(tmp_path, models=models, names=["nope"]).refusals == [
+        "model_pipeline_names: there is no model nope in model_pipeline_models."
+    ]
+    # A wrong entry is refused by its number in the whole catalogue, also by hosts that do not want it.
+    wrong = ask(tmp_path, models=[READY, {**READY, "name": "x y"}], names=["m"]).refusals
+    assert wrong[0].startswith("model_pipeline_models[1].name")

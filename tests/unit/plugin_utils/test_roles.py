@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import trust_as_template
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import COLLECTION, collect, read_role
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import COLLECTION, collect, operators_variable, read_role
 
 ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir())
 #: Where an input may be set, weakest first; `defaults` sets none.
@@ -165,3 +165,21 @@ def test_misspelt_inputs_are_refused(name: str, hint: str) -> None:
     (refusal,) = collect("pi_baseline", DataLoader(), variables(**{name: 1})).refusals
     assert refusal.startswith(f"{name} is not an input of the role pi_baseline: ")
     assert hint in refusal
+
+
+@pytest.mark.parametrize(
+    ("expression", "variable"),
+    [
+        ("{{ edge_slm_api_keys }}", "edge_slm_api_keys"),
+        ("{{ edge_slm_tls_mode | default('off') }}", "edge_slm_tls_mode"),
+        ("{{ edge_slm_plan.llama_instances }}", "edge_slm_services"),
+        # What playbooks/vars makes for itself, nobody has written.
+        ("{{ edge_slm_tls_key_path }}", ""),
+        ("{{ edge_slm_artifact_url ~ '/models' if edge_slm_has_builder else '' }}", "edge_slm_artifact_url"),
+        ("{{ something_else }}", ""),
+        ("text", ""),
+        (7, ""),
+    ],
+)
+def test_what_the_operator_wrote(expression: object, variable: str) -> None:
+    assert operators_variable(expression) == variable
