@@ -41,6 +41,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import F
 
 CERTIFICATES = "/etc/docker/certs.d"
 UNITS = ("docker.service", "docker.socket")
+#: Where no Ollama answers.
+NO_SERVER = "OLLAMA_HOST=127.0.0.1:1"
 #: Seconds for Docker to answer.
 PATIENCE = 5
 
@@ -236,6 +238,7 @@ def files(inputs: decide.Inputs, image: Image) -> FileSet:
             *pending_removals(owned, wanted, found),
             *(path for path in own_clients() if path != client_directory(inputs)),
         ],
+        prune=[decide.CLIENTS_DIRECTORY],
     )
 
 
@@ -251,7 +254,8 @@ def client_difference(inputs: decide.Inputs, version: str) -> str:
         return ""
     if not (os.path.isfile(program) and os.access(program, os.X_OK)):
         return "is missing"
-    if version and version not in output_of([program, "--version"]).split():
+    # Where it finds no server it prints its own version.
+    if version and f"client version is {version}\n" not in output_of(["env", NO_SERVER, program, "--version"]):
         return f"is not of the server's version {version}"
     return ""
 
