@@ -63,19 +63,19 @@ def read_published(inputs: Inputs, release: Release, deep: bool) -> Published:
         os.path.join(inputs.publish_path, f"{release.key}.tar.gz"),
         os.path.join(inputs.publish_path, f"{release.cpu_class}.json"),
     )
-    told = read_json(found.descriptor)
-    if not told:
+    noted = read_json(found.descriptor)
+    if not noted:
         found.pending.append(f"file {found.descriptor}: is missing")
-    elif told.get("key") != release.key:
-        found.pending.append(f"file {found.descriptor}: names the release {told.get('key')}, not {release.key}")
+    elif noted.get("key") != release.key:
+        found.pending.append(f"file {found.descriptor}: names the release {noted.get('key')}, not {release.key}")
     if not os.path.isfile(found.tarball):
         found.pending.append(f"file {found.tarball}: is missing")
-    elif told.get("key") == release.key:
-        wanted = Digest(str(told.get("sha256")))
+    elif noted.get("key") == release.key:
+        wanted = Digest(str(noted.get("sha256")))
         found.whole = (
             wanted.of(found.tarball) == wanted
             if deep
-            else os.path.getsize(found.tarball) == told.get("size") and is_verified(found.tarball, wanted)
+            else os.path.getsize(found.tarball) == noted.get("size") and is_verified(found.tarball, wanted)
         )
         found.damaged = not found.whole
     if found.damaged:
@@ -174,8 +174,8 @@ def access_sentences(found: list[tuple[Directory, str]]) -> list[str]:
 
 def published_keys(inputs: Inputs) -> list[str]:
     """Return the keys of the releases that descriptors name."""
-    told = [read_json(path) for path in sorted(glob.glob(os.path.join(inputs.publish_path, "*.json")))]
-    return [str(one["key"]) for one in told if one.keys() >= {"key", "cpu_class", "file"}]
+    descriptors = [read_json(path) for path in sorted(glob.glob(os.path.join(inputs.publish_path, "*.json")))]
+    return [str(one["key"]) for one in descriptors if one.keys() >= {"key", "cpu_class", "file"}]
 
 
 def beyond_keep(inputs: Inputs, in_use: set[str]) -> list[str]:

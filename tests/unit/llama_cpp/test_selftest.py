@@ -68,7 +68,7 @@ http.server.HTTPServer((given["--host"], int(given["--port"])), Handler).serve_f
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Path:
-    """Return the path that a fake llama-server is to lie at."""
+    """Return the path of a fake llama-server."""
     return tmp_path / "fake-llama-server"
 
 
@@ -94,7 +94,7 @@ def test_missing_flags(flags: list[str], missing: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("returncode", "words"),
+    ("returncode", "text"),
     [
         (0, "ended with 0"),
         (1, "ended with 1"),
@@ -104,8 +104,8 @@ def test_missing_flags(flags: list[str], missing: list[str]) -> None:
         (-4, "died with SIGILL: it was built for another CPU class than this CPU's"),
     ],
 )
-def test_how_it_ended(returncode: int, words: str) -> None:
-    assert how_it_ended(returncode) == words
+def test_how_it_ended(returncode: int, text: str) -> None:
+    assert how_it_ended(returncode) == text
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_server_that_answers_passes(fake: Path, behaviour: str, expect_ui: boo
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"),
+    ("behaviour", "sentence"),
     [
         ('sys.exit("cannot open libfoo.so")', r"--version` ended with 1: cannot open libfoo\.so"),
         ("os.kill(os.getpid(), signal.SIGILL)", r"--version` died with SIGILL: .*another CPU class"),
@@ -136,8 +136,8 @@ def test_a_server_that_answers_passes(fake: Path, behaviour: str, expect_ui: boo
     ],
     ids=["version", "version SIGILL", "flag", "flag's namesake", "dies", "dies by SIGILL", "dies asked", "silent"],
 )
-def test_refusals(fake: Path, behaviour: str, words: str) -> None:
-    with pytest.raises(SelfTestError, match=words):
+def test_refusals(fake: Path, behaviour: str, sentence: str) -> None:
+    with pytest.raises(SelfTestError, match=sentence):
         run(fake, behaviour)
 
 

@@ -87,10 +87,10 @@ class Fleet:
             (staged / name).write_bytes(text)
         (staged / "bin/llama-server").chmod(0o700)
         self.root.chmod(0o755)
-        told = {"key": release.name, "ui": "npm"}
+        descriptor = {"key": release.name, "ui": "npm"}
         if not description:
-            (staged / "release.json").write_text(json.dumps({**told, "files": content.describe(str(staged))}))
-        assert content.admit(str(staged), str(release), told if description else None) == ""
+            (staged / "release.json").write_text(json.dumps({**descriptor, "files": content.describe(str(staged))}))
+        assert content.admit(str(staged), str(release), descriptor if description else None) == ""
         return release
 
     def switch(self, key: str = "") -> None:
@@ -102,9 +102,9 @@ class Fleet:
         self.published.mkdir(exist_ok=True)
         tarball = self.published / f"{self.key}.tar.gz"
         tarball.write_bytes(b"tarball")
-        told = {"key": self.key, "cpu_class": "x86-64-v3", "file": tarball.name, "size": 7}
-        told["sha256"] = hashlib.sha256(b"tarball").hexdigest()
-        (self.published / "x86-64-v3.json").write_text(json.dumps(told))
+        descriptor = {"key": self.key, "cpu_class": "x86-64-v3", "file": tarball.name, "size": 7}
+        descriptor["sha256"] = hashlib.sha256(b"tarball").hexdigest()
+        (self.published / "x86-64-v3.json").write_text(json.dumps(descriptor))
         self.inputs["publish"] = True
         return tarball
 
