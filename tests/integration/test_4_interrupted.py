@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from devices import ROOT, connect
 from endpoints import MODEL, PIS, Device
-from plays import changes, kill_at_work, played
+from plays import changes, kill_at_work, played, task
 
 PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("builder", "receive", "service")]
 LIMIT = "builder:pi"
 CURRENT = "/opt/edge-slm/llama.cpp/current"
 #: Tasks in the order of the run, where each works, and what is seen there while it does.
 STAGES = [
-    ("Compile", "builder-01", "pgrep --exact ninja"),
-    ("Fetch the repository", "builder-01", "pgrep --exact aria2c"),
-    ("Convert to GGUF", "builder-01", "pgrep --full '[c]onvert_hf_to_gguf'"),
-    ("Quantise", "builder-01", "pgrep --exact llama-quantize"),
+    (task("Compile"), "builder-01", "pgrep --exact ninja"),
+    (task("Fetch the repository of the model"), "builder-01", "pgrep --exact aria2c"),
+    (task("Convert the model to GGUF"), "builder-01", "pgrep --full '[c]onvert_hf_to_gguf'"),
+    (task("Quantise the model"), "builder-01", "pgrep --exact llama-quantize"),
     # A moment: what is seen is that it is over, with the service yet to be restarted.
-    ("Switch to the release", "pi-01", f'[ "$(readlink {CURRENT})" != "{{current}}" ]'),
-    ("Receive the models", "pi-01", "ls /var/lib/edge-slm/models/*/*.gguf.part"),
+    (task("Switch to the release"), "pi-01", f'[ "$(readlink {CURRENT})" != "{{current}}" ]'),
+    (task("Receive the pending models"), "pi-01", "ls /var/lib/edge-slm/models/*/*.gguf.part"),
 ]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import MODEL
 from devices import INVENTORY, ROOT, connect
+from endpoints import MODEL
 
 
 class Drift(NamedTuple):

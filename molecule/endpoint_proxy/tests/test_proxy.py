@@ -713,18 +713,18 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "task",
+    "name",
     [
-        "Write keys, certificate, configuration and unit",
-        "Start the proxy, or reload it where it runs with older files",
-        "Wait until Ollama answers through the proxy",
+        plays.task("Write keys, certificate, configuration and unit"),
+        plays.task("Start the proxy, or reload it where it runs with older files"),
+        plays.task("Wait until Ollama answers through the proxy"),
     ],
 )
-def test_a_killed_play_is_healed_by_the_next(changing: Proxy, task: str) -> None:
+def test_a_killed_play_is_healed_by_the_next(changing: Proxy, name: str) -> None:
     proxy, new = changing, "new-key-after-the-kill-0001"
     wanted = {"endpoint_proxy_api_keys": keys(chat2=new, boss=proxy.admin)}
     # Each task's work is a moment: what can be told apart is what lies between them.
-    plays.kill_before(task, CONVERGE, limit=proxy.name, **wanted)
+    plays.kill_before(name, CONVERGE, limit=proxy.name, **wanted)
     # Whatever is there now serves: the old keys or the new ones, never none.
     assert 200 in {proxy.ask("GET", "/v1/models", key)[0] for key in (proxy.infer, new)}
     done = play(proxy, **wanted)

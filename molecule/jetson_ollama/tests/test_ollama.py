@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from devices import wait_until
 from jetson import CONVERGE, NEW, SCENARIO, URL, converge, digests, refused, wait_for_answer
-from plays import kill_at_work, kill_before, play
+from plays import kill_at_work, kill_before, play, task
 
 
 def inspect(host: Any) -> dict[str, Any]:
@@ -247,22 +247,31 @@ def forget_answers(host: Any) -> None:
     host.check_output(f'python3 -c "{forget}"')
 
 
+BRING, ANSWER = task("Bring the models"), task("Let each model answer")
+CONFIGURE = task("Configure dockerd, and restart it where it runs with other settings")
+#: Tasks in the order of the run, and what is seen on the Jetson while each works; '' for one whose work is a moment.
+STAGES = [
+    (CONFIGURE, ""),
+    (CONFIGURE, "test -e /etc/docker/daemon.json"),
+    (task("Pull the image"), "ls $(docker info --format '{{.DockerRootDir}}')/tmp/GetImageBlob*"),
+    (task("Run the container"), "docker inspect ollama"),
+    (BRING, ""),
+    (ANSWER, "pgrep --full '[o]llama runner'"),
+]
+
+
 def test_a_play_killed_anywhere_is_healed_by_the_next(host: Any) -> None:
     before = digests(host)
     host.check_output("docker rm --force ollama")
     host.check_output("sh -c 'rm /etc/docker/daemon.json; docker image prune --all --force'")
-    kill_before("Configure dockerd, and restart it where it runs with other settings", CONVERGE, ollama_version=NEW)
-    for task, sign in (
-        ("Configure dockerd, and restart it where it runs with other settings", "test -e /etc/docker/daemon.json"),
-        ("Pull the image", "ls $(docker info --format '{{.DockerRootDir}}')/tmp/GetImageBlob*"),
-        ("Run the container", "docker inspect ollama"),
-    ):
-        kill_at_work(task, host, sign, CONVERGE, ollama_version=NEW)
-    # They are there still: nothing is to be brought, and without their answers the role is entered.
-    forget_answers(host)
-    kill_before("Bring the models", CONVERGE, ollama_version=NEW)
-    forget_answers(host)
-    kill_at_work("Let each model answer", host, "pgrep --full '[o]llama runner'", CONVERGE, ollama_version=NEW)
+    for name, sign in STAGES:
+        if name in (BRING, ANSWER):
+            # They are there still: nothing is to be brought, and without their answers the role is entered.
+            forget_answers(host)
+        if sign:
+            kill_at_work(name, host, sign, CONVERGE, ollama_version=NEW)
+        else:
+            kill_before(name, CONVERGE, ollama_version=NEW)
     converge(ollama_version=NEW)
     assert digests(host) == before
     assert "changed=0" in converge(ollama_version=NEW)
