@@ -88,7 +88,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server impor
     ROLE_LABEL,
 )
 
-UNIT, SOCKET = "docker.service", "docker.socket"
+UNIT = "docker.service"
+SOCKET = "docker.socket"
 CERTIFICATES = f"{CA_DIRECTORY}/ca-certificates.crt"
 START_SECONDS = 60
 

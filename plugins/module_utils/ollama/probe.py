@@ -102,7 +102,7 @@ def held_on_disk(models_dir: str) -> dict[str, Held]:
     for path in glob.glob(f"{root}/*/*/*/*"):
         with open(path, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
-        name, _, tag = os.path.relpath(path, root).rpartition("/")
+        name, _unused, tag = os.path.relpath(path, root).rpartition("/")
         tags.append({"name": f"{name}:{tag}", "digest": digest})
     return held_models(tags)
 
