@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Build the web UI in SOURCE into DIST: build_ui.sh SOURCE DIST
 set -euo pipefail
 

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Create a Python environment with pinned packages: converter_environment.sh VENV REQUIREMENT...
 set -euo pipefail
 

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Fetch one commit and no history into DIRECTORY: fetch_source.sh DIRECTORY URL COMMIT
 set -euo pipefail
 

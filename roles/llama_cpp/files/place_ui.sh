@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Put the web UI at DEST, where CMake looks for it; none where DIST is empty: place_ui.sh DIST DEST
 set -euo pipefail
 

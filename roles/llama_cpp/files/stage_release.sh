@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Lay a built release out in STAGING: stage_release.sh STAGING BUILD SOURCE PROGRAM...
 set -euo pipefail
 

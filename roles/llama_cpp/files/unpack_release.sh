@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Unpack a builder's release into STAGING: unpack_release.sh TARBALL STAGING
 set -euo pipefail
 

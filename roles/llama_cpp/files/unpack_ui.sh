@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Unpack a built web UI into DIST: unpack_ui.sh ARCHIVE DIST
 set -euo pipefail
 
