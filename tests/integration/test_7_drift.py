@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import plays
 import pytest
-from devices import INVENTORY, ROOT, connect
+from devices import connect
 from endpoints import MODEL
 
 
@@ -71,23 +70,10 @@ ROUNDS: list[list[Drift]] = [
 ]
 
 
-def run(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook on the fleet."""
-    return subprocess.run(
-        ["ansible-playbook", "--inventory", str(INVENTORY), "--extra-vars", json.dumps(variables), playbook],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-
-
 def drifted(tmp_path: Path) -> tuple[int, dict[str, Any]]:
     """Return what drift.yml tells: exit code and report."""
     file = tmp_path / "drift.json"
-    done = run("playbooks/drift.yml", edge_slm_drift_file=str(file))
+    done = plays.play("playbooks/drift.yml", edge_slm_drift_file=str(file))
     assert file.exists(), done.stdout + done.stderr
     return done.returncode, json.loads(file.read_text())
 
@@ -113,8 +99,7 @@ def test_drift_is_told_in_a_sentence_each_and_healed_by_a_plain_run(tmp_path: Pa
     ]
     assert untold == [], json.dumps(report, indent=1)
 
-    healed = run("site.yml")
-    assert healed.returncode == 0, healed.stdout[-5000:]
+    plays.played("site.yml")
     assert drifted(tmp_path)[0] == 0
 
 
@@ -122,20 +107,13 @@ def test_a_wrong_variable_of_one_host_changes_nothing_on_any(tmp_path: Path) -> 
     extra = tmp_path / "hosts.yml"
     extra.write_text("all: {hosts: {pi-02: {pi_baseline_swap_mib: lots}}}\n")
     connect("pi-01").check_output(f"systemctl stop {SERVICE}")
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(INVENTORY), "-i", str(extra), "site.yml"],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    # A second inventory beside the fleet's.
+    done = plays.play("--inventory", extra, "site.yml")
     assert done.returncode == 2
     assert "pi-02: pi_baseline_swap_mib" in done.stdout
     assert "changed: [" not in done.stdout
     assert not connect("pi-01").service(SERVICE).is_running
-    assert run("site.yml").returncode == 0
+    plays.played("site.yml")
     assert connect("pi-01").service(SERVICE).is_running
 
 
@@ -145,7 +123,7 @@ def test_a_full_disk_of_one_device_drops_that_one(tmp_path: Path) -> None:
         connect(host).check_output(f"systemctl stop {SERVICE}")
     connect("pi-02").check_output(f"mount -t tmpfs -o size=10m tmpfs {MODELS}")
     try:
-        done = run("site.yml")
+        done = plays.play("site.yml")
         assert done.returncode == 2
         failed = [line for line in done.stdout.splitlines() if line.startswith("fatal: [")]
         assert failed
@@ -154,5 +132,5 @@ def test_a_full_disk_of_one_device_drops_that_one(tmp_path: Path) -> None:
         assert connect("pi-01").service(SERVICE).is_running
     finally:
         connect("pi-02").check_output(f"umount {MODELS}")
-    assert run("site.yml").returncode == 0
+    plays.played("site.yml")
     assert drifted(tmp_path)[0] == 0

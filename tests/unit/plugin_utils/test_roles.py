@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import trust_as_template
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import COLLECTION, collect, operators_variable, read_role
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
+    COLLECTION,
+    collect,
+    operators_variable,
+    read_role,
+)
 
 ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir())
 #: Where an input may be set, weakest first; `defaults` sets none.
