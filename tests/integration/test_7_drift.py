@@ -27,45 +27,53 @@ RELEASES = "/opt/edge-slm/llama.cpp"
 MODELS = "/var/lib/edge-slm/models"
 PUBLISHED = "/var/lib/edge-slm/artifacts/releases"
 
-#: What can be injected together is: one run of drift.yml and one of site.yml for each round.
+#: What can be injected together is: one run of drift.yml and one of site.yml for each round. A service whose release or
+#: model is gone only waits for them, so what is wrong with the service itself is in the other round.
 ROUNDS: list[list[Drift]] = [
     [
-        Drift("pi-01", f"systemctl stop {SERVICE}", "llama_service", SERVICE),
-        Drift("pi-02", f"systemctl disable {SERVICE}", "llama_service", SERVICE),
-        Drift("pi-01", f"chmod 0644 {CONFIG}/api-keys", "llama_service", f"{CONFIG}/api-keys"),
-        Drift("pi-02", f"echo EVIL=1 >> {CONFIG}/{MODEL}.env", "llama_service", f"{CONFIG}/{MODEL}.env"),
-        Drift("pi-01", "chmod 0777 /etc/edge-slm/llama-server", "llama_service", f"directory {CONFIG}"),
-        Drift("pi-01", f"rm {RELEASES}/current", "llama_cpp", "current"),
-        Drift("pi-02", f"truncate -s 0 {RELEASES}/current/bin/llama-bench", "llama_cpp", "llama-bench"),
-        Drift("pi-01", f"rm {MODELS}/{MODEL}/manifest.json", "model_pipeline", MODEL),
-        Drift("pi-02", f"printf x | dd of=$(ls {MODELS}/{MODEL}/*.gguf) conv=notrunc", "model_pipeline", MODEL),
+        Drift("pi-01", f"systemctl stop {SERVICE}", "llama_service", f"unit {SERVICE}.service"),
+        Drift("pi-01", f"chmod 0644 {CONFIG}/api-keys", "llama_service", f"file {CONFIG}/api-keys"),
+        Drift("pi-01", f"chmod 0777 {CONFIG}", "llama_service", f"directory {CONFIG}"),
         Drift("pi-01", "echo 'X11Forwarding yes' >> /etc/ssh/sshd_config.d/00-edge-slm.conf", "host_baseline", "sshd"),
-        Drift("pi-02", "nft delete table inet edge_slm", "host_baseline", "firewall"),
-        Drift("pi-01", "rm /etc/systemd/journald.conf.d/50-edge-slm.conf", "host_baseline", "journald.conf.d"),
-        Drift("pi-02", "systemctl mask --now avahi-daemon.service", "host_baseline", "avahi-daemon"),
+        Drift(
+            "pi-01", "rm /etc/systemd/journald.conf.d/50-edge-slm.conf", "host_baseline", "file /etc/systemd/journald"
+        ),
         Drift("pi-01", "ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime", "host_baseline", "time zone"),
-        Drift("pi-02", "dpkg --purge --force-depends libnss-mdns", "host_baseline", "libnss-mdns"),
-        Drift("builder-01", "systemctl stop nginx", "artifact_store", "nginx"),
-        Drift("builder-01", f"rm {PUBLISHED}/*.tar.gz", "llama_cpp", PUBLISHED),
-        Drift("jetson-01", "docker stop ollama", "jetson_ollama", "container"),
-        Drift("jetson-01", "rm /usr/local/bin/ollama", "jetson_ollama", "/usr/local/bin/ollama"),
+        Drift("pi-02", f"systemctl disable {SERVICE}", "llama_service", f"unit {SERVICE}.service"),
+        Drift("pi-02", f"echo EVIL=1 >> {CONFIG}/{MODEL}.env", "llama_service", f"file {CONFIG}/{MODEL}.env"),
+        Drift("pi-02", f"truncate -s 0 {RELEASES}/current/bin/llama-bench", "llama_cpp", "bin/llama-bench"),
+        Drift("pi-02", f"printf x | dd of=$(ls {MODELS}/{MODEL}/*.gguf) conv=notrunc", "model_pipeline", ".gguf"),
+        Drift("pi-02", "nft delete table inet edge_slm", "host_baseline", "edge-slm-firewall"),
+        Drift("pi-02", "systemctl mask --now avahi-daemon.service", "host_baseline", "unit avahi-daemon.service"),
+        Drift("pi-02", "dpkg --purge --force-depends libnss-mdns", "host_baseline", "package libnss-mdns"),
+        Drift("builder-01", "systemctl stop nginx", "artifact_store", "unit nginx.service"),
+        Drift("builder-01", f"rm {PUBLISHED}/*.tar.gz", "llama_cpp", ".tar.gz: is missing"),
+        Drift("jetson-01", "docker stop ollama", "jetson_ollama", "container ollama"),
+        Drift("jetson-01", "rm /usr/local/bin/ollama", "jetson_ollama", "file /usr/local/bin/ollama"),
         Drift("jetson-01", "echo '# x' >> /etc/edge-slm/proxy/haproxy.cfg", "endpoint_proxy", "haproxy.cfg"),
-        Drift("jetson-01", "systemctl disable --now edge-slm-clocks.service", "jetson_baseline", "edge-slm-clocks"),
+        Drift("jetson-01", "systemctl disable --now edge-slm-jetson-clocks", "jetson_baseline", "jetson-clocks"),
     ],
     [
-        Drift("pi-01", f"systemctl mask --now {SERVICE}", "llama_service", SERVICE),
-        Drift("pi-02", "echo '# x' >> /etc/systemd/system/llama-server@.service", "llama_service", "llama-server@"),
-        Drift("pi-01", "echo '// x' >> /etc/apt/apt.conf.d/52edge-slm-upgrades", "host_baseline", "apt.conf.d"),
-        Drift("pi-02", "chown nobody /etc/edge-slm/llama-server", "llama_service", f"directory {CONFIG}"),
-        Drift("builder-01", f"rm {PUBLISHED}/*.json", "llama_cpp", PUBLISHED),
+        Drift("pi-01", f"rm {RELEASES}/current", "llama_cpp", f"link {RELEASES}/current"),
+        Drift("pi-01", f"rm {MODELS}/{MODEL}/manifest.json", "model_pipeline", f"model {MODEL}"),
+        Drift(
+            "pi-01", "echo '// x' >> /etc/apt/apt.conf.d/52edge-slm-unattended-upgrades", "host_baseline", "apt.conf.d"
+        ),
+        Drift("pi-02", f"systemctl mask --now {SERVICE}", "llama_service", f"unit {SERVICE}.service"),
+        Drift(
+            "pi-02", "echo '# x' >> /etc/systemd/system/llama-server@.service", "llama_service", "llama-server@.service"
+        ),
+        Drift("pi-02", f"chown nobody {CONFIG}", "llama_service", f"directory {CONFIG}"),
+        Drift("pi-02", "hostname somebody-else", "host_baseline", "hostname"),
+        Drift("builder-01", f"rm {PUBLISHED}/*.json", "llama_cpp", ".json: is missing"),
         Drift(
             "builder-01",
             "echo '# x' >> /etc/nginx/conf.d/edge-slm-artifacts.conf",
             "artifact_store",
             "edge-slm-artifacts",
         ),
-        Drift("jetson-01", "systemctl stop edge-slm-proxy", "endpoint_proxy", "edge-slm-proxy"),
-        Drift("jetson-01", "docker exec ollama ollama rm phi3:mini", "jetson_ollama", "phi3:mini"),
+        Drift("jetson-01", "systemctl stop edge-slm-proxy", "endpoint_proxy", "unit edge-slm-proxy.service"),
+        Drift("jetson-01", "docker exec ollama ollama rm phi3:mini", "jetson_ollama", "model phi3:mini"),
     ],
 ]
 
