@@ -36,7 +36,10 @@ def command(*arguments: str | Path, limit: str = "", **variables: Any) -> list[s
 
 def environment() -> dict[str, str]:
     """Return what a playbook finds: the checkout's settings, and output that comes at once and can be searched."""
-    return {**os.environ, "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+    found = {**os.environ, "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+    # molecule sets it, and it wins over ANSIBLE_NOCOLOR.
+    found.pop("ANSIBLE_FORCE_COLOR", None)
+    return found
 
 
 def play(*arguments: str | Path, limit: str = "", **variables: Any) -> subprocess.CompletedProcess[str]:
