@@ -58,9 +58,11 @@ class ActionModule(LookingAction):
         if refusals:
             answers.plans[INVENTORY] = Plan(refusals=refusals).as_dict()
         facts_found = {**answers.facts, "edge_slm_plan": facts.get("edge_slm_plan", {})}
+        pending = any(plan["pending"] for plan in answers.plans.values())
         return {
             **result,
-            "changed": False,
+            # In check mode no role is entered: this is what a run would change. Only with it --diff shows the diff.
+            "changed": pending and self._task.check_mode,
             "plans": answers.plans,
             "timings": answers.timings,
             "diff": answers.diff,
