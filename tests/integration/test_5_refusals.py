@@ -1,4 +1,4 @@
-"""Bad input through the real site.yml: refused by name, with the mend, before anything on a device has changed."""
+"""Bad input through the real site.yml: refused by name, with what to do, before anything on a device has changed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ JETSON_CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES | JETSON_CASES, ids=lambda name: name.replace(" ", "-"))
-def test_refused_by_name_with_the_mend_before_anything_changes(case: str) -> None:
+def test_refused_by_name_with_what_to_do_before_anything_changes(case: str) -> None:
     variables, words = (CASES | JETSON_CASES)[case]
     devices = "jetson" if case in JETSON_CASES else "builder:pi"
     text = refused("site.yml", limit=devices, **variables)
