@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
 from ansible_collections.edge_slm.fleet.tools.role_docs import inputs_table, with_table
 
 ROLES = sorted((Path(__file__).resolve().parents[2] / "roles").iterdir())
@@ -101,23 +102,25 @@ def test_main_is_a_table_of_contents(role: Path) -> None:
         files += [task[include] for include in INCLUDES if include in task]
     assert files[0] == "validate.yml"
     assert files == [stage for stage in (*STAGES, "uninstall.yml") if stage in files]
-    if planned(role):
-        assert main[0].get("ansible.builtin.import_tasks") == "validate.yml", "an import is no task of its own"
-        assert main[1].get("ansible.builtin.meta") == "end_role", "a host that is as wanted meets one task"
+    assert main[0].get("ansible.builtin.import_tasks") == "validate.yml", "an import is not a task of its own"
+    assert main[1].get("ansible.builtin.meta") == "end_role", "a host that is as wanted meets one task"
 
 
-def planned(role: Path) -> bool:
-    """Tell whether the role has a plan."""
-    return (ROLES[0].parents[1] / "plugins/module_utils/plans" / f"{role.name}.py").is_file()
+def test_validate_asks_the_plan_and_nothing_else(role: Path) -> None:
+    (task,) = load(role / "tasks" / "validate.yml")
+    assert task["edge_slm.fleet.role_plan"]["role"] == role.name
 
 
-def test_validate_asks_the_plan(role: Path) -> None:
-    tasks_of_validate = load(role / "tasks" / "validate.yml")
-    if planned(role):
-        assert len(tasks_of_validate) == 1
-        assert tasks_of_validate[0]["edge_slm.fleet.role_plan"]["role"] == role.name
-    else:
-        assert tasks_of_validate[0].get("edge_slm.fleet.role_inputs") == {"role": role.name}
+def test_it_can_be_removed(role: Path) -> None:
+    assert specs(role)[f"{role.name}_state"]["choices"] == ["present", "absent"]
+    assert (role / "tasks" / "uninstall.yml").is_file()
+
+
+def test_its_plan_is_in_the_registry(role: Path) -> None:
+    plans = ROLES[0].parents[1] / "plugins/module_utils/plans"
+    assert role.name in STANDS_ON
+    assert f"module_utils.plans.{role.name} import plan\n" in (plans / "registry.py").read_text(encoding="utf-8")
+    assert (plans / f"{role.name}.py").is_file()
 
 
 def test_internals_are_marked(role: Path) -> None:

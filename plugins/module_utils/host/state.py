@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 BLOCK_BEGIN = "# BEGIN edge_slm.fleet (this block is rewritten by every run)"
@@ -44,12 +44,6 @@ class ConfigFile:
     secret: bool = False
     #: What pending_files has found, for people.
     difference: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the file as an element of the module config_files' option `files`."""
-        found = asdict(self)
-        del found["difference"]
-        return found
 
 
 @dataclass(frozen=True)

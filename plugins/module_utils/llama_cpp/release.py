@@ -311,7 +311,7 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
 
     Args:
         inputs: Inputs without problems.
-        device: Facts of M(edge_slm.fleet.device_facts).
+        device: What the host is (host/device.py).
     """
     chosen = own_class(inputs, device)
     runnable = chosen == "native" or chosen in RUNS[str(device["cpu_class"])]

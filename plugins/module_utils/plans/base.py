@@ -96,7 +96,7 @@ class Host:
 
     @cached_property
     def device(self) -> dict[str, Any]:
-        """What this device is and can do, as M(edge_slm.fleet.device_facts) returns it."""
+        """What this device is and can do (host/device.py)."""
         found: dict[str, str] = {}
         for path in PROBED_PATHS:
             if os.path.isdir(path):
@@ -107,7 +107,7 @@ class Host:
 
     @cached_property
     def jetson(self) -> dict[str, Any]:
-        """What a Jetson is and what runs containers there, as M(edge_slm.fleet.jetson_facts) returns it."""
+        """What a Jetson is and what runs containers there (jetson/facts.py)."""
         from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import facts
 
         return facts.read(self.nvpmodel)
