@@ -93,7 +93,11 @@ def test_it_knows_the_capital_of_france(device: Device, key: str) -> None:
 def test_streaming_comes_in_pieces(device: Device, key: str) -> None:
     pieces = list(
         device.client(key).chat.completions.create(
-            model=device.model, stream=True, max_tokens=12, messages=[{"role": "user", "content": "Count to five."}]
+            model=device.model,
+            stream=True,
+            temperature=0,
+            max_tokens=24,
+            messages=[{"role": "user", "content": "Count from one to twenty."}],
         )
     )
     assert len([piece for piece in pieces if piece.choices and piece.choices[0].delta.content]) > 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,13 +28,14 @@ STAGES = [
 
 
 @pytest.fixture(scope="module")
-def upgrade() -> dict[str, Any]:
-    """A new build, a new conversion and a new quantisation of the model that is served now."""
+def upgrade() -> Iterator[dict[str, Any]]:
+    """A new build, a new conversion and a new quantisation of the model that is served now; afterwards it is as it was."""
     source = json.loads((ROOT / ".cache/sources.json").read_text())["model_source"]
-    return {
+    yield {
         "llama_cpp_cmake_options": {"LLAMA_BUILD_NUMBER": "11435"},
         "edge_slm_models": [{"name": MODEL, "source": source, "outtype": "bf16", "quantisation": "Q8_0"}],
     }
+    played("site.yml")
 
 
 def answer(pi: Device, key: str) -> str:

@@ -125,6 +125,6 @@ def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(plac
     )
     words = {"edge_slm_tls_mode": "given", "edge_slm_tls_names": []}
     text = refused("playbooks/service.yml", limit=place.name, **words, **given)
-    assert "endpoint_tls_key: does not belong" in text
+    assert "edge_slm_tls_key: does not belong" in text
     assert changes(text) == [0]
     assert served(place, ca, place.name) == before
