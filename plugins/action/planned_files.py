@@ -28,6 +28,7 @@ class ActionModule(LookingAction):
         if inputs.refusals:
             raise AnsibleActionFail("\n".join(inputs.refusals))
         written = self._execute_module(
+            module_name="edge_slm.fleet.host_plan_files",
             module_args={
                 "role": given["role"],
                 "step": given["step"],

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module edge_slm.fleet.planned_files: the part that runs on the host; plugins/action/planned_files.py calls it."""
+"""Documentation of the action edge_slm.fleet.planned_files."""
 
 from __future__ import annotations
 
@@ -51,32 +51,3 @@ paths:
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.writing import apply
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, with_secrets
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import planner
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "role": {"type": "str", "required": True},
-            "inputs": {"type": "dict", "required": True},
-            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
-            "step": {"type": "str", "default": "configure"},
-        },
-        supports_check_mode=True,
-    )
-    inputs = with_secrets(module.params["inputs"], module.params["secrets"])
-    plan = planner(module.params["role"])(inputs, Host())
-    refused = plan.refusals + plan.unfit
-    if refused:
-        module.fail_json(msg="\n".join(refused))
-    diffs = apply(module, plan.files.get(module.params["step"], FileSet()))
-    module.exit_json(changed=bool(diffs), paths=[diff["after_header"] for diff in diffs], diff=diffs)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ description:
     is pending.
   - Fails, with all problems at once, for what the role refuses; variables that start with the role's name and are no
     inputs of it are refused, too.
-  - The host is read by the module M(edge_slm.fleet.look).
+  - The host is read by the module M(edge_slm.fleet.host_plans).
 author:
   - edge_slm.fleet contributors (@edge-slm)
 extends_documentation_fragment: [edge_slm.fleet.reads_only]

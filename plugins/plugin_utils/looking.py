@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask roles' plans on a host: inputs are collected here, the host is read by one call of the module look."""
+"""Ask roles' plans on a host: inputs are collected here, the host is read by one call of the module host_plans."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LookingAction(ActionBase):  # type: ignore[misc]
             told.append({"name": question.name, "role": question.role, "inputs": {**inputs.values, **question.extra}})
         collected = time.monotonic()
         answer = self._execute_module(
-            module_name="edge_slm.fleet.look",
+            module_name="edge_slm.fleet.host_plans",
             module_args={"questions": told, "secrets": secrets, **arguments},
             task_vars=task_vars,
         )

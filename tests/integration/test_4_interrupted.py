@@ -29,7 +29,7 @@ STAGES = [
 
 @pytest.fixture(scope="module")
 def upgrade() -> Iterator[dict[str, Any]]:
-    """A new build, a new conversion and a new quantisation of the model that is served now; afterwards it is as it was."""
+    """A new build, conversion and quantisation of the model that is served now; afterwards it is as it was."""
     source = json.loads((ROOT / ".cache/sources.json").read_text())["model_source"]
     yield {
         "llama_cpp_cmake_options": {"LLAMA_BUILD_NUMBER": "11435"},

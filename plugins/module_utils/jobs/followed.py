@@ -146,7 +146,7 @@ def _return_result(directory: str) -> NoReturn:
             shutil.copyfileobj(file, target.buffer)
         target.flush()
     shutil.rmtree(directory, ignore_errors=True)
-    sys.exit(code)
+    raise SystemExit(code)
 
 
 def _say(state: str, directory: str) -> NoReturn:
@@ -154,5 +154,5 @@ def _say(state: str, directory: str) -> NoReturn:
     sys.stdout.write(json.dumps({"changed": False, MARKER: {"state": state, "directory": directory}}))
     sys.stdout.flush()
     if state == "busy":  # the process that works is another one, with another copy
-        sys.exit(0)
+        raise SystemExit(0)
     os._exit(0)
