@@ -14,17 +14,22 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 INVENTORY = ROOT / "inventory/demo"
-IMAGE = "edge-slm/clone"
+IMAGE = "edge-slm/clone:latest"
+#: As deep as the demo's own: what its variables name by relative paths is the same.
+LARGER = ROOT / ".demo/second-run"
 RUNS = 3
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)", re.M)
 
@@ -61,13 +66,13 @@ def host_tasks(output: str) -> int:
     return max(counts)
 
 
-def measure(inventories: list[str]) -> dict[str, Any]:
+def measure(inventory: Path) -> dict[str, Any]:
     """Measure one fleet and print it."""
-    inventory = [word for path in inventories for word in ("-i", path)]
-    ansible("ansible-playbook", *inventory, "site.yml")
-    ping, listing = best("ansible", *inventory, "all", "-m", "ansible.builtin.ping")
-    without, _ = best("ansible-playbook", *inventory, "site.yml", "--skip-tags", "verify")
-    whole, output = best("ansible-playbook", *inventory, "site.yml")
+    source = ("-i", str(inventory))
+    ansible("ansible-playbook", *source, "site.yml")
+    ping, listing = best("ansible", *source, "all", "-m", "ansible.builtin.ping")
+    without, _ = best("ansible-playbook", *source, "site.yml", "--skip-tags", "verify")
+    whole, output = best("ansible-playbook", *source, "site.yml")
     found = {
         "hosts": listing.count("SUCCESS"),
         "ping_seconds": round(ping, 2),
@@ -86,13 +91,13 @@ def measure(inventories: list[str]) -> dict[str, Any]:
     return found
 
 
-def where(inventories: list[str]) -> None:
+def where(inventory: Path) -> None:
     """Print where the time of one run goes."""
-    inventory = [word for path in inventories for word in ("-i", path)]
+    source = ("-i", str(inventory))
     started = time.monotonic()
     subprocess.run([BIN / "ansible-playbook", "--version"], capture_output=True, check=True, cwd=ROOT)
     start = time.monotonic() - started
-    whole, output = ansible("ansible-playbook", *inventory, "site.yml", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
+    whole, output = ansible("ansible-playbook", *source, "site.yml", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     report = json.loads(output[output.index("{") :])
     print(f"\n{'start of Ansible':48} {start:6.2f} s")
     for play in report["plays"]:
@@ -109,27 +114,30 @@ def where(inventories: list[str]) -> None:
 
 def _stamp(text: str) -> float:
     """Return the seconds of a time stamp."""
-    from datetime import datetime
-
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def clones(count: int, folder: Path) -> Path:
-    """Write an inventory of containers made of the converged pi-01, and start them."""
-    hosts = {
-        f"clone-{number:02}": {"fleet_address": f"127.0.10.{100 + number}", "fleet_image": "clone"}
-        for number in range(1, count + 1)
-    }
-    inventory = folder / "clones.json"
-    inventory.write_text(json.dumps({"all": {"children": {"pi": {"hosts": hosts}}}}))
-    playbook("create.yml", inventory)
-    return inventory
+def larger(count: int) -> Path:
+    """Write an inventory of the demo and of containers made of its converged pi-01; start those."""
+    LARGER.mkdir(parents=True, exist_ok=True)
+    fleet = yaml.safe_load((INVENTORY / "hosts.yml").read_text())
+    pis = fleet["all"]["children"]["pi"]["hosts"]
+    for number in range(1, count + 1):
+        pis[f"clone-{number:02}"] = {"fleet_address": f"127.0.10.{100 + number}", "fleet_image": "clone"}
+    (LARGER / "hosts.yml").write_text(yaml.safe_dump(fleet))
+    variables = LARGER / "group_vars"
+    variables.unlink(missing_ok=True)
+    variables.symlink_to(INVENTORY / "group_vars")
+    ansible("ansible-playbook", "-i", str(LARGER), "--limit", "clone-*", "molecule/default/create.yml")
+    return LARGER
 
 
-def playbook(name: str, inventory: Path) -> None:
-    """Run one of the playbooks that own the containers, on the clones alone."""
-    arguments = ["-i", str(INVENTORY), "-i", str(inventory), "--limit", "clone-*"]
-    ansible("ansible-playbook", *arguments, f"molecule/default/{name}")
+def remove_clones(count: int) -> None:
+    """Remove the further containers, their image and their inventory."""
+    names = [f"edge-slm-demo-clone-{number:02}" for number in range(1, count + 1)]
+    subprocess.run(["docker", "rm", "--force", "--volumes", *names], capture_output=True, check=False)
+    subprocess.run(["docker", "image", "rm", IMAGE], capture_output=True, check=False)
+    shutil.rmtree(LARGER)
 
 
 def main() -> int:
@@ -138,21 +146,15 @@ def main() -> int:
     parser.add_argument("--clones", type=int, default=12, help="further Pis, 0 for none (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="file for the figures")
     given = parser.parse_args()
-    figures = [measure([str(INVENTORY)])]
-    where([str(INVENTORY)])
+    figures = [measure(INVENTORY)]
+    where(INVENTORY)
     if given.clones:
-        with tempfile.TemporaryDirectory() as folder:
-            inventory = clones(given.clones, Path(folder))
-            try:
-                print()
-                figures.append(measure([str(INVENTORY), str(inventory)]))
-            finally:
-                for number in range(1, given.clones + 1):
-                    container = f"edge-slm-demo-clone-{number:02}"
-                    subprocess.run(
-                        ["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False
-                    )
-                subprocess.run(["docker", "image", "rm", f"{IMAGE}:latest"], capture_output=True, check=False)
+        try:
+            inventory = larger(given.clones)
+            print()
+            figures.append(measure(inventory))
+        finally:
+            remove_clones(given.clones)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
