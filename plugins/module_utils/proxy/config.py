@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import overlap
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
@@ -162,7 +163,7 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
                 "endpoint_proxy_cors_origins",
                 f"{origin!r} is no origin; give scheme and host as in https://chat.lan, or *.",
             )
-    if numbers["port"] == numbers["backend_port"] and clashes(BACKEND_ADDRESS, listen):
+    if numbers["port"] == numbers["backend_port"] and overlap(BACKEND_ADDRESS, listen):
         problems.add(
             "endpoint_proxy_backend_port",
             f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. Give Ollama another one.",
@@ -177,16 +178,6 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
 def url_of(settings: Settings) -> str:
     """Return where the device itself reaches the proxy."""
     return serving.base_url(settings.listen, settings.port, tls=bool(settings.tls_certificate))
-
-
-def clashes(one: str, other: str) -> bool:
-    """Tell whether two addresses cannot both be listened on at one port."""
-    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
-    # `::` is bound for IPv4 as well, here and in nearly every other program.
-    for wild, fixed in ((first, second), (second, first)):
-        if wild.is_unspecified and (wild.version == 6 or fixed.version == 4 or fixed.is_unspecified):
-            return True
-    return first == second
 
 
 def port_problem(settings: Settings, owner: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, remove, write_draft
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import Listener, read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import read_live
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit, describe_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
@@ -94,27 +94,6 @@ def user_number() -> int | None:
         return None
 
 
-def user_name(uid: int) -> str:
-    """Return a user's name; the number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def owner_of(listener: Listener) -> str:
-    """Return the name of the process that holds a socket, or of its user where the kernel does not show more."""
-    target = f"socket:[{listener.inode}]"
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            held = any(os.readlink(descriptor) == target for descriptor in (process / "fd").iterdir())
-        except OSError:  # it ended while it was looked at, or is none of ours in a container
-            continue
-        if held:
-            return f"{read_text(f'{process}/comm').strip()} (process {process.name})"
-    return f"a program of the user {user_name(listener.uid)}"
-
-
 def port_owner(settings: proxying.Settings, own: int | None) -> str:
     """Return who holds the port that the proxy is to listen on; '' where it is free or the proxy's own.
 
@@ -123,10 +102,10 @@ def port_owner(settings: proxying.Settings, own: int | None) -> str:
         own: Number of the user that the running proxy belongs to; nobody else runs as it.
     """
     for listener in read_listeners():
-        if listener.uid == own or user_name(listener.uid) == proxying.USER:
+        if listener.uid in (own, user_number()):
             continue
-        if listener.port == settings.port and proxying.clashes(listener.address, settings.listen):
-            return owner_of(listener)
+        if listener.port == settings.port and overlap(listener.address, settings.listen):
+            return holder(listener)
     return ""
 
 

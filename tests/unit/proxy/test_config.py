@@ -78,24 +78,6 @@ def test_one_port_is_enough_where_addresses_differ() -> None:
     assert settings_of(port=11435, listen="192.168.1.5")[1] == []
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "clash"),
-    [
-        ("0.0.0.0", "127.0.0.1", True),  # noqa: S104
-        ("0.0.0.0", "0.0.0.0", True),  # noqa: S104
-        ("::", "127.0.0.1", True),
-        ("::", "0.0.0.0", True),  # noqa: S104
-        ("127.0.0.1", "127.0.0.1", True),
-        ("127.0.0.1", "192.168.1.5", False),
-        ("::1", "127.0.0.1", False),
-        ("0.0.0.0", "::1", False),  # noqa: S104
-    ],
-)
-def test_addresses_clash(one: str, other: str, clash: bool) -> None:
-    assert proxying.clashes(one, other) is clash
-    assert proxying.clashes(other, one) is clash
-
-
 def test_a_taken_port_is_told_with_its_owner() -> None:
     text = proxying.port_problem(Settings(), "ollama (process 7)")
     assert text.startswith("port 11434 is taken by ollama (process 7)")

@@ -38,7 +38,7 @@ def test_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, info: str, age:
 @pytest.mark.parametrize(
     ("listener", "own", "owner"),
     [
-        (Listener("0.0.0.0", 11434, 990, 1), None, "a program of the user 990"),  # noqa: S104
+        (Listener("0.0.0.0", 11434, 4000000, 1), None, "a program of the user 4000000"),  # noqa: S104
         # The user was removed while its proxy runs on.
         (Listener("0.0.0.0", 11434, 990, 1), 990, ""),  # noqa: S104
         (Listener("0.0.0.0", 11435, 990, 1), None, ""),  # noqa: S104
@@ -47,5 +47,5 @@ def test_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, info: str, age:
 )
 def test_who_holds_the_port(monkeypatch: pytest.MonkeyPatch, listener: Listener, own: int | None, owner: str) -> None:
     monkeypatch.setattr(reading, "read_listeners", lambda: [listener])
-    monkeypatch.setattr(reading, "user_name", str)
+    monkeypatch.setattr(reading, "user_number", lambda: None)
     assert reading.port_owner(Settings(), own) == owner
