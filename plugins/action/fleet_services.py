@@ -22,7 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Decide what a device runs from the fleet's words; no connection is made."""
+    """Decide what a device runs from the fleet's variables; no connection is made."""
 
     _requires_connection = False
 

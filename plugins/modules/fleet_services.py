@@ -11,7 +11,7 @@ module: fleet_services
 short_description: Decide what a device runs from the catalogue and its services
 version_added: 0.1.0
 description:
-  - Turns C(edge_slm_models) and C(edge_slm_services), the same words for every device, into the inputs of the roles
+  - Turns C(edge_slm_models) and C(edge_slm_services), the same variables for every device, into the inputs of the roles
     of each engine.
   - Fails with every problem that no single role can see - services of models that the catalogue lacks, engines that
     cannot serve a model, two engines on one port, models of a registry that are not pinned.
@@ -59,42 +59,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-llama_instances:
-  description: For llama_service_instances.
-  returned: success
-  type: list
-  elements: dict
-ollama_models:
-  description: For jetson_ollama_models.
-  returned: success
-  type: list
-  elements: dict
-ollama_port:
-  description: Port where clients find Ollama.
-  returned: success
-  type: int
-wanted:
-  description: Models of the pipeline that the device needs.
-  returned: success
-  type: list
-  elements: str
-engines:
-  description: What answers on this device, C(llama.cpp) or C(ollama) or both.
-  returned: success
-  type: list
-  elements: str
-roles:
-  description: The roles that site.yml runs on this device, in order.
-  returned: success
-  type: list
-  elements: str
-other_ports:
-  description: For jetson_ollama_other_ports.
+ansible_facts:
+  description: Facts to use later.
   returned: success
   type: dict
-endpoints:
-  description: One item for each service with engine, name, model, port, embeddings and ui, as clients see it.
-  returned: success
-  type: list
-  elements: dict
+  contains:
+    edge_slm_plan:
+      description:
+        - C(llama_instances), C(ollama_models), C(ollama_port) and C(other_ports) are inputs of the roles that serve;
+          C(wanted) names the models of the pipeline that the device needs.
+        - C(engines) and C(roles) tell what answers on the device and what site.yml runs there; C(endpoints) has one item
+          for each service with engine, name, model, port, embeddings and ui, as clients see it.
+      returned: success
+      type: dict
 """

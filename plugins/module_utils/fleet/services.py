@@ -95,7 +95,7 @@ class DevicePlan:
         return {**vars(self), "endpoints": endpoints, **derived}
 
 
-def plan_device(services: Sequence[Any], models: Sequence[Any], board: str) -> DevicePlan:
+def plan_device(services: object, models: object, board: str) -> DevicePlan:
     """Decide what a device runs.
 
     Args:
@@ -107,6 +107,10 @@ def plan_device(services: Sequence[Any], models: Sequence[Any], board: str) -> D
         FleetError: With every problem found.
     """
     problems = Problems()
+    services = _entries("edge_slm_services", services, "{model: NAME}", problems)
+    models = _entries("edge_slm_models", models, "{name: NAME, source: …}", problems)
+    if problems.found:
+        raise FleetError("\n".join(problems.found))
     catalogue = {str(m["name"]): m for m in models if isinstance(m, Mapping) and "name" in m}
     for number, model in enumerate(models):
         if isinstance(model, Mapping) and from_registry(model):
@@ -160,6 +164,16 @@ def _check_registry_source(place: str, source: Mapping[str, Any], problems: Prob
             f"{digest!r} is not pinned; give the sha256 of the model's manifest in the registry as "
             "sha256: and 64 hexadecimal digits (a tag may point elsewhere tomorrow).",
         )
+
+
+def _entries(variable: str, given: object, entry: str, problems: Problems) -> Sequence[Any]:
+    """Return the entries of one of the fleet's lists, or add a problem and return none."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return given
+    kinds = {type(None): "empty", Mapping: "a dictionary", str: "a text"}
+    found = next((words for kind, words in kinds.items() if isinstance(given, kind)), f"{given!r}")
+    problems.add(variable, f"is {found}; give a list of entries such as {entry}, or [] for none.")
+    return []
 
 
 def _add_llama(

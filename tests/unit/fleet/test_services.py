@@ -119,3 +119,13 @@ def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(FleetError) as refused:
         plan_device([{"model": "a"}, {"model": "b"}], MODELS, "pi")
     assert len(str(refused.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("wrong", [None, {"model": "m"}, "m", 7])
+@pytest.mark.parametrize("variable", ["edge_slm_services", "edge_slm_models"])
+def test_what_is_not_a_list_is_refused_by_its_name(variable: str, wrong: object) -> None:
+    given = {"edge_slm_services": [], "edge_slm_models": [], variable: wrong}
+    with pytest.raises(FleetError) as refused:
+        plan_device(given["edge_slm_services"], given["edge_slm_models"], "pi")
+    assert str(refused.value).startswith(f"{variable}: is ")
+    assert "\n" not in str(refused.value)
