@@ -170,10 +170,7 @@ def _entries(variable: str, given: object, entry: str, problems: Problems) -> Se
     """Return the entries of one of the fleet's lists, or add a problem and return none."""
     if isinstance(given, Sequence) and not isinstance(given, str):
         return given
-    if given is None:
-        found = "empty"
-    else:
-        found = "a dictionary" if isinstance(given, Mapping) else f"{given!r}"
+    found = "empty" if given is None else "a dictionary" if isinstance(given, Mapping) else f"{given!r}"
     problems.add(variable, f"is {found}; give a list of entries such as {entry}, or [] for none.")
     return []
 
