@@ -65,7 +65,8 @@ def _look(variables: Mapping[str, Any]) -> Look:
     groups = tuple(variables.get("group_names") or ())
     if found.get("unreachable") or "plans" not in found:
         lines = str(found.get("msg") or "").strip().splitlines() or ["there was no answer"]
-        return Look(groups, failure=f"does not answer: {lines[0].removeprefix('Task failed: ')}")
+        what = "does not answer" if found.get("unreachable") else "could not be compared"
+        return Look(groups, failure=f"{what}: {lines[0].removeprefix('Task failed: ')}")
     device = found.get("ansible_facts", {}).get("edge_slm_device", {})
     return Look(groups, found["plans"], str(device.get("cpu_class", "")))
 

@@ -287,14 +287,16 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
             continue
         problems.unknown_keys(where, item, ("name", "key", "scope"))
         found = ApiKey(str(item.get("name") or ""), str(item.get("key") or ""), str(item.get("scope") or "infer"))
-        label = f"{where} ({found.name})" if found.name else where
+        # A name as long as a key may be one: in a refusal it is shown only where it cannot be.
+        short = len(found.name) < MINIMUM_KEY_LENGTH
+        label = f"{where} ({found.name})" if found.name and short else where
         if not found.name:
             problems.add(f"{where}.name", "is missing; say who uses the key.")
         elif not NAME.fullmatch(found.name):
             problems.add(
                 f"{where}.name",
-                f"{found.name!r} cannot name a key; the name is a word in the log and a label in metrics: "
-                "use letters, digits, dot, dash, underscore.",
+                f"{repr(found.name) if short else 'it'} cannot name a key; the name is a word in the log and a label in "
+                "metrics: use letters, digits, dot, dash, underscore.",
             )
         if not found.key:
             problems.add(label, f"has no `key`; make one of {MINIMUM_KEY_LENGTH} or more characters.")

@@ -357,3 +357,11 @@ def test_paths_of_certificate_and_key(certificate: str, key: str, parts: list[st
     serving.check_tls(certificate, key, problems)
     assert bool(problems.found) == bool(parts)
     assert [part for part in parts if part not in "\n".join(problems.found)] == []
+
+
+def test_a_key_in_the_place_of_its_name_is_not_shown() -> None:
+    secret = "0123456789abcdef0123456789"
+    problems = Problems()
+    serving.parse_keys([{"name": secret, "key": "demo"}, {"name": f"{secret}/", "key": "demo"}], problems)
+    assert len(problems.found) == 3
+    assert [sentence for sentence in problems.found if secret in sentence] == []
