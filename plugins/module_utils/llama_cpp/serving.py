@@ -295,8 +295,8 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
         elif not NAME.fullmatch(found.name):
             problems.add(
                 f"{where}.name",
-                f"{repr(found.name) if short else 'it'} cannot name a key; the name is a word in the log and a label in "
-                "metrics: use letters, digits, dot, dash, underscore.",
+                f"{repr(found.name) if short else 'it'} cannot name a key; the name is a word in the log and a label "
+                "in metrics: use letters, digits, dot, dash, underscore.",
             )
         if not found.key:
             problems.add(label, f"has no `key`; make one of {MINIMUM_KEY_LENGTH} or more characters.")
@@ -314,8 +314,8 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
     for what, values in (("key", [k.key for k in keys]), ("name", [k.name for k in keys])):
         for value, count in Counter(v for v in values if v).items():
             if count > 1:
-                owners = ", ".join(k.name or "?" for k in keys if getattr(k, what) == value)
-                problems.add(variable, f"{count} entries share one {what} ({owners}); make each unique.")
+                places = ", ".join(f"[{i}]" for i, key in enumerate(keys) if getattr(key, what) == value)
+                problems.add(variable, f"{count} entries share one {what} ({places}); make each unique.")
     return sorted(keys, key=lambda key: SCOPES.index(key.scope) if key.scope in SCOPES else len(SCOPES))
 
 
