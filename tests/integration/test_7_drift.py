@@ -26,6 +26,8 @@ CONFIG = "/etc/edge-slm/llama-server"
 RELEASES = "/opt/edge-slm/llama.cpp"
 MODELS = "/var/lib/edge-slm/models"
 PUBLISHED = "/var/lib/edge-slm/artifacts/releases"
+#: The file that is served: versions before it may be kept beside it.
+SERVED_FILE = f"{MODELS}/{MODEL}/$(grep -o '[0-9a-f]*[.]gguf' {MODELS}/{MODEL}/manifest.json | head -1)"
 
 #: What can be injected together is: one run of drift.yml and one of site.yml for each round. A service whose release or
 #: model is gone only waits for them, so what is wrong with the service itself is in the other round.
@@ -42,7 +44,7 @@ ROUNDS: list[list[Drift]] = [
         Drift("pi-02", f"systemctl disable {SERVICE}", "llama_service", f"unit {SERVICE}.service"),
         Drift("pi-02", f"echo EVIL=1 >> {CONFIG}/{MODEL}.env", "llama_service", f"file {CONFIG}/{MODEL}.env"),
         Drift("pi-02", f"truncate -s 0 {RELEASES}/current/bin/llama-bench", "llama_cpp", "bin/llama-bench"),
-        Drift("pi-02", f"printf x | dd of=$(ls {MODELS}/{MODEL}/*.gguf) conv=notrunc", "model_pipeline", ".gguf"),
+        Drift("pi-02", f"printf x | dd conv=notrunc of={SERVED_FILE}", "model_pipeline", ".gguf"),
         Drift("pi-02", "nft delete table inet edge_slm", "host_baseline", "edge-slm-firewall"),
         Drift("pi-02", "systemctl mask --now avahi-daemon.service", "host_baseline", "unit avahi-daemon.service"),
         Drift("pi-02", "dpkg --purge --force-depends libnss-mdns", "host_baseline", "package libnss-mdns"),
