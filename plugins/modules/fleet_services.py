@@ -68,8 +68,8 @@ ansible_facts:
       description:
         - C(llama_instances), C(ollama_models), C(ollama_port) and C(other_ports) are inputs of the roles that serve;
           C(wanted) names the models of the pipeline that the device needs.
-        - C(engines) and C(roles) are what answers on the device and what site.yml runs there; C(endpoints) has one
-          item for each service with engine, name, model, port, embeddings and ui, as clients see it.
+        - C(engines) are what answers on the device; C(endpoints) has one item for each service with engine, name,
+          model, port, embeddings and ui, as clients see it.
       returned: success
       type: dict
 """

@@ -53,6 +53,14 @@ def as_float(value: object, variable: str, problems: Problems, default: float = 
     return default
 
 
+def as_path(value: object, variable: str, names: int, problems: Problems) -> str:
+    """Cast an absolute path of at least so many names, or add a problem and return it all the same."""
+    path = str(value or "")
+    if not path.startswith("/") or len([part for part in path.split("/") if part]) < names:
+        problems.add(variable, f"{path!r} will not do; give an absolute path of {names} or more names.")
+    return path
+
+
 def as_texts(value: object, variable: str, problems: Problems) -> tuple[str, ...]:
     """Cast a list of texts (numbers are taken as such), or add a problem and return none; nothing at all is none."""
     if value is None or value == "":

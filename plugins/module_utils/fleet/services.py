@@ -18,9 +18,6 @@ LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
 DEFAULT_PORTS = {LLAMA_CPP: 8080, OLLAMA: 11434}
 #: Engine of a board's services that name none.
 DEFAULT_ENGINES = {"pi": LLAMA_CPP, "jetson": OLLAMA}
-#: Roles that a device meets whatever it serves, and those of each engine, in the order of site.yml.
-COMMON_ROLES = ("host_baseline", "{board}_baseline", "model_pipeline", "endpoint_tls")
-ENGINE_ROLES = {LLAMA_CPP: ("llama_cpp", "llama_service"), OLLAMA: ("jetson_ollama", "endpoint_proxy")}
 
 #: What a service on Ollama may say. What one on llama.cpp may say, the role llama_service knows.
 OLLAMA_SERVICE_KEYS = ("model", "engine", "port", "aliases", "template", "system", "parameters", "context")
@@ -82,16 +79,10 @@ class DevicePlan:
         servers = {f"llama-server {e.name}": e.port for e in self.endpoints if e.engine == LLAMA_CPP}
         return {"endpoint_proxy": self.ollama_port, **servers}
 
-    @property
-    def roles(self) -> list[str]:
-        """The roles that site.yml runs on this device."""
-        common = [role.format(board=self.board) for role in COMMON_ROLES]
-        return common + [role for engine in self.engines for role in ENGINE_ROLES[engine]]
-
     def as_dict(self) -> dict[str, Any]:
         """Return it as Ansible passes it on."""
         endpoints = [endpoint.as_dict() for endpoint in self.endpoints]
-        derived = {name: getattr(self, name) for name in ("engines", "roles", "other_ports")}
+        derived = {name: getattr(self, name) for name in ("engines", "other_ports")}
         return {**vars(self), "endpoints": endpoints, **derived}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_path
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
@@ -26,6 +26,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import F
 
 STATES = ("present", "absent")
 PATHS = ("llama_cpp_dir", "models_dir", "config_dir")
+#: The configuration's directory is removed with all that is in it: a path of one name may be the system's own.
+LEAST_NAMES = {"config_dir": 2}
 #: What is missing where systemd does not answer.
 UNKNOWN = describe_unit({}, b"")
 #: Arguments that differ are named up to this number.
@@ -60,13 +62,12 @@ class Inputs:
         state = str(values["state"])
         if state not in STATES:
             problems.add("llama_service_state", f"{state!r} is not known; give {' or '.join(STATES)}.")
-        places = {name: str(values[name] or "").rstrip("/") for name in PATHS}
-        for name, path in places.items():
-            # The configuration's directory is removed with all that is in it.
-            least = 2 if name == "config_dir" else 1
-            if not path.startswith("/") or len([part for part in path.split("/") if part]) < least:
-                text = f"{path!r} will not do; give an absolute path of {least} or more names."
-                problems.add(f"llama_service_{name}", text)
+        places = {
+            name: as_path(
+                str(values[name] or "").rstrip("/"), f"llama_service_{name}", LEAST_NAMES.get(name, 1), problems
+            )
+            for name in PATHS
+        }
         certificate, key = str(values["tls_certificate"] or ""), str(values["tls_key"] or "")
         listen = str(values["listen"] or "")
         instances: list[serving.Instance] = []

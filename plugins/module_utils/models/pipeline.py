@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_texts
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_path, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import (
     NONE,
@@ -72,11 +72,7 @@ class Inputs:
         if state not in STATES:
             problems.add("state", f"{state!r} is not known; give {' or '.join(STATES)}.")
         present = state != "absent"
-        paths = {name: str(values[name] or "") for name in PATHS}
-        for name, path in paths.items():
-            least = LEAST_NAMES.get(name, 1)
-            if not path.startswith("/") or len([part for part in path.split("/") if part]) < least:
-                problems.add(name, f"{path!r} will not do; give an absolute path of {least} or more names.")
+        paths = {name: as_path(values[name], name, LEAST_NAMES.get(name, 1), problems) for name in PATHS}
         models: list[Model] = []
         receive: dict[str, Mapping[str, Any]] = {}
         url = str(values["receive_url"] or "")

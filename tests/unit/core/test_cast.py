@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, as_texts
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import (
+    as_bool,
+    as_float,
+    as_int,
+    as_path,
+    as_texts,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 
@@ -72,3 +78,22 @@ def test_lists_of_texts(value: object, texts: tuple[str, ...], problem: str) -> 
     problems = Problems()
     assert as_texts(value, "x", problems) == texts
     assert [problem in found for found in problems.found] == ([True] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "accepted"),
+    [
+        ("/srv", 1, True),
+        ("/srv/models", 2, True),
+        ("/srv/", 2, False),
+        ("/", 1, False),
+        ("srv/models", 1, False),
+        ("", 1, False),
+        (None, 1, False),
+    ],
+)
+def test_paths(value: object, names: int, accepted: bool) -> None:
+    problems = Problems()
+    assert as_path(value, "x_path", names, problems) == str(value or "")
+    refusal = f"x_path: {str(value or '')!r} will not do; give an absolute path of {names} or more names."
+    assert problems.found == ([] if accepted else [refusal])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import baseline_questions, device_questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     LLAMA_CPP,
     OLLAMA,
@@ -112,7 +113,9 @@ def test_a_device_meets_the_roles_of_its_board_and_its_engines(
 ) -> None:
     plan = plan_device(services, MODELS, board)
     assert plan.engines == engines
-    assert [role for role in plan.roles if role not in ("host_baseline", "model_pipeline", "endpoint_tls")] == roles
+    asked = [*baseline_questions([board]), *device_questions(plan.engines, plan.wanted, True, {})]
+    met = [question.role for question in asked]
+    assert [role for role in met if role not in ("host_baseline", "model_pipeline", "endpoint_tls")] == roles
 
 
 def test_every_problem_is_told_at_once() -> None:
