@@ -41,7 +41,7 @@ def connect(name: str) -> Any:
 
 
 def managed(name: str) -> Any:
-    """Return a device whose attribute `ansible` runs modules and tells variables; slower."""
+    """Return a device whose attribute `ansible` runs modules and returns variables; slower."""
     return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}&force_ansible=True")
 
 

@@ -18,7 +18,7 @@ URL = "http://127.0.0.1:11435"
 
 
 def refused(name: str, **variables: Any) -> str:
-    """Run a playbook of the scenario that must fail; return what it says, in one line."""
+    """Run a playbook of the scenario that must fail; return what it printed, in one line."""
     return plays.refused(SCENARIO / f"{name}.yml", **variables)
 
 

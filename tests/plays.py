@@ -25,7 +25,7 @@ SECONDS = 900
 def command(*arguments: str | Path, limit: str = "", **variables: Any) -> list[str]:
     """Return the command for playbooks (named from the checkout's root) and further options, with extra variables."""
     return [
-        # Of this environment, whatever the PATH says.
+        # Of this environment, whatever is in PATH.
         str(Path(sys.executable).with_name("ansible-playbook")),
         *("--inventory", str(INVENTORY)),
         *(("--limit", limit) if limit else ()),
@@ -56,7 +56,7 @@ def play(*arguments: str | Path, limit: str = "", **variables: Any) -> subproces
 
 
 def said(run: subprocess.CompletedProcess[str]) -> str:
-    """Return all that a playbook has said, without the line breaks that YAML puts into messages."""
+    """Return all that a playbook has printed, without the line breaks that YAML puts into messages."""
     return " ".join((run.stdout + run.stderr).split())
 
 
@@ -68,7 +68,7 @@ def played(*arguments: str | Path, limit: str = "", **variables: Any) -> str:
 
 
 def refused(*arguments: str | Path, limit: str = "", **variables: Any) -> str:
-    """Run playbooks that must fail; return what they said, in one line."""
+    """Run playbooks that must fail; return what they printed, in one line."""
     run = play(*arguments, limit=limit, **variables)
     assert run.returncode != 0, run.stdout[-5000:]
     return said(run)

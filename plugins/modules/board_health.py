@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: board_health
-short_description: Tell whether a board gives its full speed
+short_description: Report whether a board gives its full speed
 version_added: 0.2.0
 description:
   - On a Raspberry Pi asks C(vcgencmd get_throttled), on a Jetson C(nvpmodel -q); reads the thermal zones of both.
@@ -40,7 +40,7 @@ celsius:
   returned: always
   type: float
 summary:
-  description: All of it in a few words.
+  description: All of it in one short text.
   returned: always
   type: str
 """

@@ -45,7 +45,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether the program would be run.
+    description: Reports whether the program would be run.
   diff_mode:
     support: none
     description: Contents are large and binary.

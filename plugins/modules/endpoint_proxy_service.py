@@ -32,10 +32,10 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be done.
+    description: Reports what would be done.
   diff_mode:
     support: none
-    description: The reason tells it.
+    description: See RV(reason).
 """
 
 EXAMPLES = r"""
@@ -44,7 +44,7 @@ EXAMPLES = r"""
     config_digest: "{{ plan.needs.config_digest }}"
     unit_digest: "{{ plan.needs.unit_digest }}"
 
-- name: Stop it for good
+- name: Stop and disable the proxy
   edge_slm.fleet.endpoint_proxy_service:
     state: absent
 """
@@ -88,7 +88,7 @@ def systemctl(module: AnsibleModule, *arguments: str) -> None:
 
 
 def fail(module: AnsibleModule, problem: str) -> None:
-    """Fail with what the journal says."""
+    """Fail with the journal's last lines."""
     lines = output_of(["journalctl", "-u", proxying.UNIT, "-n", "20", "-o", "cat", "--no-pager"]).strip()
     module.fail_json(
         msg=(

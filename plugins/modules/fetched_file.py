@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Downloads O(url) to O(dest) with aria2, resuming where an earlier attempt broke off, and gives the file
     its final name only after its sha256 was seen to be right.
-  - A file that is there already and right is not fetched again. Its sum is remembered in a hidden file
-    beside it and computed anew only when size, time of change or inode differ.
+  - A file that is there already and right is not fetched again. Its sha256 is kept in a hidden file
+    beside it and computed again only when size, time of change or inode differ.
 requirements:
   - aria2c on the device (Debian package aria2), for C(http) and C(https)
 author:
@@ -49,7 +49,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Tells whether the file would be fetched; does not ask the server.
+    description: Reports whether the file would be fetched; does not ask the server.
   diff_mode:
     support: none
     description: Contents are large and binary.

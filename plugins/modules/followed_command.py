@@ -34,9 +34,9 @@ options:
     type: path
   progress:
     description:
-      - Regular expression that finds, in what the command says, how far it is. Its group C(done) is a number, and
+      - Regular expression that finds, in what the command prints, how far it is. Its group C(done) is a number, and
         C(total), where it has one, the number that it goes up to; without C(total) it is 100.
-      - Where it finds nothing, the last line that the command said is shown.
+      - Where it finds nothing, the last line that the command printed is shown.
     type: str
     default: ""
   unit:
@@ -46,7 +46,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether the command would be run.
+    description: Reports whether the command would be run.
   diff_mode:
     support: none
     description: What a command changes is not known.
@@ -62,7 +62,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 stdout:
-  description: The last lines that the command said, on stdout and stderr together.
+  description: The last lines that the command printed, on stdout and stderr together.
   returned: always
   type: str
 """
@@ -94,7 +94,7 @@ def main() -> None:
     try:
         pattern = re.compile(params["progress"], re.MULTILINE)
     except re.error as error:
-        module.fail_json(msg=f"progress: is no regular expression: {error}")
+        module.fail_json(msg=f"progress: is not a regular expression: {error}")
     if params["progress"] and "done" not in pattern.groupindex:
         module.fail_json(msg="progress: must have a group (?P<done>…)")
     if not params["argv"]:
@@ -107,7 +107,7 @@ def main() -> None:
         count, note = (0, 0), ""
 
         def look(said: str) -> None:
-            """Tell how far it is, and where its words do not count, what it says."""
+            """Report how far it is, or its last line where there is no count."""
             nonlocal count, note
             counted = last_count(pattern, said) if params["progress"] else (0, 0)
             if counted[1]:

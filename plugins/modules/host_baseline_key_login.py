@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Makes a second SSH connection from the controller, with the options of the current one, no shared
     socket, and every way to log in but keys turned off.
-  - Never fails because there is no proof; it says so and why.
+  - Never fails because there is no proof; it reports that and why.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:

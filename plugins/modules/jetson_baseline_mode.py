@@ -12,7 +12,7 @@ short_description: Set the power mode of a Jetson without letting nvpmodel reboo
 version_added: 0.1.0
 description:
   - Where a mode can be set only at boot, nvpmodel asks whether it may reboot at once. The answer is always no.
-    The mode is then written where nvpmodel reads it at the next boot, and RV(reboot) says that this boot is due.
+    The mode is then written where nvpmodel reads it at the next boot, and RV(reboot) reports that this boot is due.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:
@@ -26,7 +26,7 @@ attributes:
     description: Sets nothing.
   diff_mode:
     support: none
-    description: The power mode is no file.
+    description: The power mode is not the content of a file.
 """
 
 EXAMPLES = r"""
@@ -41,7 +41,7 @@ reboot:
   returned: success
   type: bool
 output:
-  description: What nvpmodel said.
+  description: What nvpmodel printed.
   returned: success
   type: str
 """

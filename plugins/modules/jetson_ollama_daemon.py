@@ -102,7 +102,7 @@ class Daemon:
         self.engine = Engine()
 
     def run(self, *argv: str) -> None:
-        """Run a command; a failure fails the module with the command's own words."""
+        """Run a command; a failure fails the module with the command's own output."""
         code, out, error = self.module.run_command(list(argv))
         if code:
             self.module.fail_json(msg=f"{' '.join(argv)}: {(error or out).strip()}", rc=code)
@@ -121,7 +121,7 @@ class Daemon:
         return decide.unit_problems(units.get(UNIT), units.get(SOCKET))
 
     def enable(self) -> None:
-        """Let dockerd come up at every boot."""
+        """Enable dockerd at every boot."""
         self.run("systemctl", "unmask", "--quiet", UNIT, SOCKET)
         self.run("systemctl", "enable", "--quiet", UNIT)
 
@@ -291,9 +291,7 @@ def main() -> None:
             daemon.restart(reload_first=bool(info) and live and not moving)
             left = daemon.reasons(wanted)
             if left:
-                module.fail_json(
-                    msg=f"dockerd was restarted and still is not as its file says: it {'; it '.join(left)}."
-                )
+                module.fail_json(msg=f"dockerd was restarted and still differs from its file: it {'; it '.join(left)}.")
         marker = os.path.join(new_root, decide.MOVED_MARKER)
         if os.path.exists(marker):
             os.unlink(marker)

@@ -47,7 +47,7 @@ options:
     type: str
     default: ""
   receipt:
-    description: JSON file whose dictionary C(answered) says of each model in which container it has answered.
+    description: JSON file whose dictionary C(answered) holds, for each model, in which container it has answered.
     type: path
   timeout:
     description: How long loading and the first token may take, and then the answer, in seconds.
@@ -113,7 +113,7 @@ LOG_LINES = 400
 
 
 def inspect(container: str) -> tuple[dict[str, Any], str]:
-    """Return what Docker says of a container, and its log; empty where it cannot be asked."""
+    """Return what Docker reports of a container, and its log; empty where it cannot be asked."""
     engine = Engine()
     try:
         found = engine.container(container) if container else None

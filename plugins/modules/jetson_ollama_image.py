@@ -99,7 +99,7 @@ PAUSE_SECONDS = 5
 
 
 def expected_sizes(module: AnsibleModule, engine: Engine, image: Image, login: Credentials) -> dict[str, int]:
-    """Return the sizes of the image's layers; empty where only a mirror of Docker's could tell them."""
+    """Return the sizes of the image's layers; empty where only a mirror of Docker's has them."""
     info = engine.info()
     ca_file = os.path.join(CERTIFICATES, image.host, "ca.crt")
     proxies = {"http": info.get("HttpProxy") or "", "https": info.get("HttpsProxy") or ""}
@@ -209,7 +209,7 @@ def main() -> None:
     attempts = pull(module, engine, image, login, total)
     there = engine.image(image.reference)
     if not there:
-        module.fail_json(msg=f"Docker says that it has pulled {image.reference}, and does not have it: pull again.")
+        module.fail_json(msg=f"Docker reports that {image.reference} was pulled, but does not have it: run again.")
     note(given["receipt"], image.reference, present=True)
     found = (there or {}).get("Id", "")
     module.exit_json(changed=True, id=found, attempts=attempts, transferred_mib=-(-total // (1 << 20)))

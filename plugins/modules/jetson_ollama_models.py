@@ -52,7 +52,7 @@ options:
       template:
         description:
           - Prompt template of a model from a file. Ollama detects one where it is left out.
-          - Its braces are Go's, not Jinja's. Mark it C(!unsafe) in YAML, so that Ansible leaves them alone.
+          - Its braces are Go's, not Jinja's. Tag it C(!unsafe) in YAML, so that Ansible leaves them alone.
         type: str
       system:
         description: System prompt of a model from a file.
@@ -111,7 +111,7 @@ attributes:
       nothing.
   diff_mode:
     support: none
-    description: RV(models) says what was done to each.
+    description: RV(models) lists what was done to each.
 """
 
 EXAMPLES = r"""
@@ -198,7 +198,7 @@ def rows(models: list[Model], plan: Plan, held: dict[str, Held]) -> list[dict[st
 
 
 def apply(module: AnsibleModule, server: Server, models: list[Model], plan: Plan, bringer: Bringer) -> list[str]:
-    """Do what the plan says; return the names that were removed.
+    """Carry out the plan; return the names that were removed.
 
     What is done is noted at once, so that a run that is killed loses nothing.
     """

@@ -8,10 +8,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: jetson_ollama_status
-short_description: Tell which models an Ollama server serves, from the server itself
+short_description: List the models that an Ollama server serves, from the server itself
 version_added: 0.1.0
 description:
-  - Asks the server, whatever the inventory says, and measures the speed of its models with a short generation each.
+  - Asks the server, whatever is in the inventory, and measures the speed of its models with a short generation each.
   - The rows have the keys of M(edge_slm.fleet.llama_service_status), so that one table shows both engines.
 author:
   - edge_slm.fleet contributors (@edge-slm)
@@ -53,8 +53,8 @@ RETURN = r"""
 endpoints:
   description:
     - One item for each model with engine, service, port, release (the server's version), model, quantisation, sha256
-      (of its manifest), context (0 where it is not loaded or the server does not tell), loaded, on_gpu (percent, none
-      where it is not loaded; 0 means that the GPU is not proven), tokens_per_second, health and in_sync.
+      (of its manifest), context (0 where it is not loaded or the server does not report it), loaded, on_gpu (percent,
+      none where it is not loaded; 0 means that the GPU is not proven), tokens_per_second, health and in_sync.
     - A server that does not answer has one item without a model.
   returned: always
   type: list
@@ -71,7 +71,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.status impor
 
 
 def measure(server: Server, row: dict[str, Any], timeout: int) -> None:
-    """Let a model work once, and add to its row what that tells."""
+    """Make a model work once, and add to its row what that shows."""
     try:
         seen = probe(server, row["model"], makes_embeddings(server.show(row["model"])), timeout)
     except OllamaError as error:

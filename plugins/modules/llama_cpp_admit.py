@@ -25,7 +25,7 @@ options:
     type: path
     required: true
   description:
-    description: What C(release.json) says beside the files; left out where the release brings it along.
+    description: What C(release.json) holds beside the files; left out where the release brings it along.
     type: dict
 attributes:
   check_mode:

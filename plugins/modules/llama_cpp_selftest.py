@@ -22,7 +22,7 @@ options:
     type: path
     required: true
   ui:
-    description: Whether C(GET /) must return the web UI; when left out, C(release.json) says whether there is one.
+    description: Whether C(GET /) must return the web UI; when left out, C(release.json) has whether there is one.
     type: bool
 attributes:
   check_mode:

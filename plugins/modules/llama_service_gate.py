@@ -75,7 +75,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Wait for a real answer
+- name: Wait until the service answers a request
   edge_slm.fleet.llama_service_gate:
     name: smollm2
     model: smollm2

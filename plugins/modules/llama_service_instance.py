@@ -42,7 +42,7 @@ attributes:
     description: Reports what would be done.
   diff_mode:
     support: none
-    description: RV(reason) says why.
+    description: See RV(reason).
 """
 
 EXAMPLES = r"""
@@ -96,7 +96,7 @@ def free_port(module: AnsibleModule, name: str, port: int) -> None:
 
 
 def unmask(module: AnsibleModule, name: str) -> None:
-    """Let an instance be started again, whichever way it was masked."""
+    """Unmask an instance, whichever way it was masked."""
     systemctl(module, "unmask", unit_name(name))
     systemctl(module, "unmask", "--runtime", unit_name(name))
 

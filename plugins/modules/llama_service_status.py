@@ -11,14 +11,14 @@ module: llama_service_status
 short_description: Report what a device serves, from the device itself
 version_added: 0.1.0
 description:
-  - Looks at the services that are configured on the device, whatever the inventory says.
+  - Reads the services that are configured on the device, whatever is in the inventory.
   - Asks each healthy one for a short completion to measure its speed.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 extends_documentation_fragment: [edge_slm.fleet.reads_only]
 options:
   config_dir:
-    description: Where the services' configuration lies.
+    description: Directory of the services' configuration.
     type: path
     default: /etc/edge-slm/llama-server
   timeout:
@@ -64,7 +64,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates im
 
 
 def running_release(unit: Unit) -> str:
-    """Return the key of the release that runs: by its binary, or as its environment says where that cannot be read."""
+    """Return the key of the release that runs: by its binary, or from its environment where that cannot be read."""
     try:
         directory = Path(os.readlink(f"/proc/{unit.pid}/exe")).parent.parent
     except OSError:

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Brings each file of a manifest by its sha256, then writes the manifest. Until then the version before
     stays valid. Needs nothing beyond Python and aria2.
-  - A second run that finds all files as the manifest says changes nothing and asks nobody.
+  - A second run that finds all files as in the manifest changes nothing and sends no request.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:

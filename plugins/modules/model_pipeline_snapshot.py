@@ -135,7 +135,7 @@ class SnapshotError(Exception):
 
 
 def wanted(path: str, include: list[str], exclude: list[str]) -> bool:
-    """Tell whether a file is to be fetched."""
+    """Return whether a file is to be fetched."""
     included = not include or any(fnmatch.fnmatchcase(path, glob) for glob in include)
     return included and not any(fnmatch.fnmatchcase(path, glob) for glob in exclude)
 
@@ -218,7 +218,7 @@ def size_of(*paths: str) -> int:
 
 
 def complete(dest: str, noted: dict[str, Any], inputs: dict[str, Any]) -> bool:
-    """Tell whether a list was made for these inputs and all its files are there."""
+    """Return whether a list was made for these inputs and all its files are there."""
     return noted.get("inputs") == inputs and all(
         size_of(os.path.join(dest, file["path"])) == file["size"] for file in noted["files"]
     )

@@ -39,7 +39,7 @@ models:
   returned: success
   type: dict
 intact:
-  description: Names of the models whose files are all there with the content that the manifest says.
+  description: Names of the models whose files are all there with the content that the manifest has.
   returned: success
   type: list
   elements: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: status_report
-short_description: Write what the devices told of themselves as a table and as files
+short_description: Write what the devices reported as a table and as files
 version_added: 0.1.0
 description:
   - Runs on the controller. Takes what M(edge_slm.fleet.llama_service_status),

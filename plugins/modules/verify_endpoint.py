@@ -96,7 +96,7 @@ RETURN = r"""
 endpoints:
   description:
     - Each service's engine, name, base_url, model, answer, tokens_per_second, on_gpu and the checks that passed.
-    - C(on_gpu) is the share in percent of an Ollama's model that lies on a GPU; null with llama.cpp.
+    - C(on_gpu) is the share in percent of an Ollama's model that is on a GPU; null with llama.cpp.
   returned: always, except in check mode
   type: list
   elements: dict
@@ -129,7 +129,7 @@ else:
     OPENAI_MISSING = ""
 
 
-def told(result: dict[str, Any]) -> str:
+def summarise(result: dict[str, Any]) -> str:
     """Return one line for people."""
     extras = [f"{result['tokens_per_second']} tokens/s"] if result["tokens_per_second"] else []
     if result["on_gpu"] is not None:
@@ -206,7 +206,7 @@ def main() -> None:
                 "passed": checks.passed,
             }
         )
-    summary = [told(result) for result in results]
+    summary = [summarise(result) for result in results]
     if failures:
         module.fail_json(msg="\n".join(failures), endpoints=results, summary=summary)
     module.exit_json(changed=False, endpoints=results, summary=summary)

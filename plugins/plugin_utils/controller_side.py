@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a role's plan takes from the controller before the host is looked at, and what is judged there after.
 
-A function for a role that needs one; most need none. `before` adds to the inputs (texts of files that lie on the
+A function for a role that needs one; most need none. `before` adds to the inputs (texts of files that are on the
 controller, rendered templates) or refuses; `after` changes the plan that has come back.
 """
 
@@ -35,7 +35,7 @@ AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {
 
 
 def before(inputs: Inputs) -> None:
-    """Add to a role's inputs what lies on the controller."""
+    """Add to a role's inputs what is on the controller."""
     add = BEFORE.get(inputs.role.name)
     if add and not inputs.refusals:
         add(inputs)

@@ -107,7 +107,7 @@ def add_ca(inputs: Inputs, cast: Cast, passphrase: str, problems: Problems) -> N
         problems.add("endpoint_tls_ca_passphrase", "is not that of ca.key; give the one that it was made with.")
         return
     except ValueError:
-        problems.add("endpoint_tls_ca_dir", f"ca.pem or ca.key is no PEM; restore both, or {fix}.")
+        problems.add("endpoint_tls_ca_dir", f"ca.pem or ca.key is not PEM; restore both, or {fix}.")
         return
     now = datetime.now(UTC)
     problems.found += tls.check_validity("endpoint_tls_ca_dir: ca.pem", authority, now, fix)

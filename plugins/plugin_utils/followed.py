@@ -49,7 +49,7 @@ class FollowedAction(ActionBase):  # type: ignore[misc]
 
     _supports_async = True
 
-    #: Arguments that tell one piece of work on a device from another, none of them secret.
+    #: Arguments that distinguish one piece of work on a device from another, none of them secret.
     identity: tuple[str, ...] = ("dest",)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class FollowedAction(ActionBase):  # type: ignore[misc]
         """Wait on the device for the work to end, but no longer than some seconds.
 
         Returns:
-            Whether it is over, and if not, what it tells.
+            Whether it is over, and if not, its progress.
         """
         command = (
             f"cd {shlex.quote(directory)} 2>/dev/null || exit 0; flock --shared --timeout {seconds:.1f} . true;"

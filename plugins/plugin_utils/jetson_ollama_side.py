@@ -25,8 +25,8 @@ def before(inputs: Inputs) -> None:
         return
     if text and "-----BEGIN CERTIFICATE-----" not in text:
         inputs.refusals.append(
-            f"jetson_ollama_registry_ca: {values['registry_ca']} is no certificate in PEM; give the CA that has signed "
-            "the registry's certificate."
+            f"jetson_ollama_registry_ca: {values['registry_ca']} is not a certificate in PEM; give the CA that "
+            "has signed the registry's certificate."
         )
     values["registry_ca_text"] = text
     values["client_text"] = inputs.render(f"ollama-{values['client']}.j2") if values["client"] in CLIENTS else ""

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-#: ssh takes the first value of an option, so these stand before everything that the inventory says.
+#: ssh takes the first value of an option, so these stand before everything from the inventory.
 KEYS_ONLY = {
     "BatchMode": "yes",
     "PreferredAuthentications": "publickey",

@@ -55,6 +55,6 @@ def after(inputs: Inputs, plan: dict[str, Any]) -> None:
             continue
         if found != file["sha256"]:
             plan["refusals"].append(
-                f"{variable}: the file {path} on the controller has the sha256 {found}, the inventory says "
+                f"{variable}: the file {path} on the controller has the sha256 {found}, the inventory has "
                 f"{file['sha256']}; fetch it again, or correct the sha256 if you trust the file."
             )

@@ -18,7 +18,7 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 @dataclass
 class Answers:
-    """What the host told. `failure` is the module's result where it has none."""
+    """What the host returned. `failure` is the module's result where it has none."""
 
     plans: dict[str, dict[str, Any]]
     facts: dict[str, Any]

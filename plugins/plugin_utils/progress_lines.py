@@ -19,7 +19,7 @@ WINDOW = 4
 
 
 def shown(setting: str, terminal: bool) -> bool:
-    """Tell whether lines are shown.
+    """Return whether lines are shown.
 
     Args:
         setting: The environment's EDGE_SLM_PROGRESS: `always`, `never`, or anything else for `auto`.
@@ -42,7 +42,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as people say them."""
+    """Write seconds for people to read."""
     whole = round(seconds)
     if whole < 100:
         return f"{whole} s"
@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class Follower:
-    """Turns what a device tells, one look after the other, into lines.
+    """Turns what a device reports, one reading after the other, into lines.
 
     Args:
         host: Named at the start of each line.
@@ -78,7 +78,7 @@ class Follower:
         if what != self._what:
             self._what = what
             self._samples = [(float(told.get("started", 0)), float(told.get("first", 0)))]
-        elif done < self._samples[-1][1]:  # a program that counts anew, for its next file for one
+        elif done < self._samples[-1][1]:  # a program that starts counting again, for its next file
             self._samples = []
         self._samples = [*self._samples, (float(told.get("updated", 0)), done)][-WINDOW:]
         parts = [self.host, self.task if self.secret or not what else what, *self._numbers(told, done)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A role's inputs as its tasks would see them, without entering the role.
 
-Defaults lie under the task's variables and the role's own constants beside them, so that precedence is Ansible's. Each
+Defaults are under the task's variables and the role's own constants beside them, so that precedence is Ansible's. Each
 input is templated by itself: one that is undefined or cannot be decrypted is a refusal of the roles that use it.
 """
 
@@ -31,7 +31,7 @@ MAPPINGS = ("devices", "builders")
 
 @dataclass(frozen=True)
 class Role:
-    """What a role's files say. `variables` are its defaults under its constants."""
+    """What is in a role's files. `variables` are its defaults under its constants."""
 
     name: str
     options: Mapping[str, Any]
@@ -79,7 +79,7 @@ class Inputs:
         role: The role.
         values: By name without the role's prefix; secrets are replaced by their numbers.
         secrets: The secrets.
-        refusals: Inputs that could not be evaluated, and variables that are no inputs.
+        refusals: Inputs that could not be evaluated, and variables that are not inputs.
         written_as: The fleet's variable that an input's value comes from, by the input's full name.
         templar: Evaluates further expressions in the role's scope.
         loader: Of the play: reads files of the controller, those that are encrypted by ansible-vault, too.

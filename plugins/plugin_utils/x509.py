@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Read certificates and keys on the controller, where the package cryptography should be (MISSING says so if not)."""
+"""Read certificates and keys on the controller, where the package cryptography should be (see MISSING if it is not)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_key(pem: str, passphrase: str = "") -> str:
 
     Raises:
         EncryptedKeyError: It needs another passphrase.
-        ValueError: It is no key in PEM.
+        ValueError: It is not a key in PEM.
     """
     try:
         loaded = load_pem_private_key(pem.encode(), passphrase.encode() or None)
@@ -84,7 +84,7 @@ def read_key(pem: str, passphrase: str = "") -> str:
 
 
 def is_issued_by(certificate: str, authority: str) -> bool:
-    """Tell whether a CA's certificate has signed the first one of a text."""
+    """Return whether a CA's certificate has signed the first one of a text."""
     try:
         leaf = x509.load_pem_x509_certificate(certificate.encode())
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))

@@ -74,11 +74,11 @@ def test_its_playbooks_are_found_by_their_names_where_nothing_else_is_installed(
     names = sorted(path.stem for path in (installed / "playbooks").glob("*.yml"))
     assert "site" in names
     inventory = installed / "inventory/example/hosts.yml"
-    said = run(
+    output = run(
         *("ansible-playbook", "--inventory", str(inventory), "--syntax-check"),
         *(f"edge_slm.fleet.{name}" for name in names),
         **settings,
     )
-    assert [line for line in said.splitlines() if line.startswith("playbook: ")] == [
+    assert [line for line in output.splitlines() if line.startswith("playbook: ")] == [
         f"playbook: {installed}/playbooks/{name}.yml" for name in names
     ]

@@ -119,7 +119,7 @@ def test_a_filled_vault_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("file", sorted(TOP.glob("playbooks/vars/*.yml")), ids=lambda file: file.stem)
 def test_paths_that_roles_share_have_the_roles_own_defaults(file: Path) -> None:
-    """`input | default(value)` in playbooks/vars says again what the role's defaults say."""
+    """`input | default(value)` in playbooks/vars repeats the role's defaults."""
     found = re.findall(r"(\w+) \| default\((?:'([^']*)'|(\d+))\)", file.read_text(encoding="utf-8"))
     for name, text, number in found:
         role = next((role.name for role in TOP.glob("roles/*") if name.startswith(f"{role.name}_")), "")

@@ -1,4 +1,4 @@
-"""tests/plays.py: a play is killed where the test says, and a test that waits in vain fails."""
+"""tests/plays.py: a play is killed where the test asks for it, and a test that waits in vain fails."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_its_workers_are_killed_with_it(slow: Path, tmp_path: Path) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that waits for its parent to notice its end does not."""
+    """Return whether a process runs; one that waits for its parent to notice its end does not."""
     with suppress(FileNotFoundError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False

@@ -141,6 +141,6 @@ def test_a_models_digest_is_that_of_its_manifest(monkeypatch: pytest.MonkeyPatch
 def test_the_demo_can_say_which(images: dict[str, str], model: str) -> None:
     push, _ = sources.ollama_source(sources.OLLAMA_VERSIONS, images, model)
     chosen = {"ollama": {"push": push}}
-    said = (sources.describe_ollama_image(chosen), sources.describe_ollama_model(chosen))
-    assert all("local registry" in text for text in said) is not bool(images)
-    assert "phi3:mini" in said[1]
+    described = (sources.describe_ollama_image(chosen), sources.describe_ollama_model(chosen))
+    assert all("local registry" in text for text in described) is not bool(images)
+    assert "phi3:mini" in described[1]

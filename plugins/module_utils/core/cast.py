@@ -9,7 +9,7 @@ import re
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
-#: Ansible's own words for booleans.
+#: What Ansible itself accepts as booleans.
 BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1", "y", "t"), True),
     **dict.fromkeys(("false", "no", "off", "0", "n", "f"), False),
@@ -32,7 +32,7 @@ def as_bool(value: object, variable: str, problems: Problems, default: bool = Fa
 def as_int(value: object, variable: str, low: int, high: int, problems: Problems, default: int | None = None) -> int:
     """Cast a whole number from low to high, or add a problem and return the default (the lowest where none is given).
 
-    A boolean is no number, and neither is 1.0: both are slips of whoever wrote them.
+    A boolean is not a number, and neither is 1.0: both are slips of whoever wrote them.
     """
     text = str(value).strip()
     if not isinstance(value, bool) and re.fullmatch(r"[+-]?[0-9]+", text) and low <= int(text) <= high:

@@ -34,7 +34,7 @@ class Digest:
     """What a file's content must hash to.
 
     Args:
-        hex: Lower-case hexadecimal sum.
+        hex: Lower-case hexadecimal digits.
         algorithm: `sha256`, or `git-sha1` for git's blob id (how a hub names files that are not in LFS).
     """
 
@@ -64,7 +64,7 @@ def sha256_digest(text: str) -> Digest:
     """Return the digest that 64 hex digits stand for.
 
     Raises:
-        ValueError: It is not a sha256 sum.
+        ValueError: It is not a sha256.
     """
     lowered = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{64}", lowered):
@@ -242,7 +242,7 @@ def noted_digest(path: str, algorithm: str = "sha256") -> str:
 
 
 def is_verified(path: str, digest: Digest, remember: bool = True) -> bool:
-    """Tell whether a file has that content. It is read only when it has changed since it was last read.
+    """Return whether a file has that content. It is read only when it has changed since it was last read.
 
     Args:
         path: The file; it may be missing.

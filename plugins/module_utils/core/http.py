@@ -49,11 +49,11 @@ def connection_to(url: str, timeout: float, tls: ssl.SSLContext | None = None) -
         tls: Whom to trust; the host's own CAs without it.
 
     Raises:
-        ValueError: It is no http:// or https:// URL.
+        ValueError: It is not an http:// or https:// URL.
     """
     split = urlsplit(url)
     if split.scheme not in ("http", "https") or not split.hostname:
-        raise ValueError(f"{url!r} is no URL of HTTP")
+        raise ValueError(f"{url!r} is not an HTTP URL")
     if split.scheme == "https":
         return http.client.HTTPSConnection(split.hostname, split.port, timeout=timeout, context=tls)
     return http.client.HTTPConnection(split.hostname, split.port, timeout=timeout)
@@ -111,7 +111,7 @@ def request(
 
     Raises:
         OSError: There was no whole answer.
-        ValueError: It is no http:// or https:// URL.
+        ValueError: It is not an http:// or https:// URL.
     """
     connection = connection_to(url, timeout, tls)
     split = urlsplit(url)

@@ -45,7 +45,7 @@ def read_listeners() -> list[Listener]:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether two addresses cannot both be listened on at one port."""
+    """Return whether two addresses cannot both be listened on at one port."""
     first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
     # `::` is bound for IPv4 as well, here and in nearly every other program.
     for wild, fixed in ((first, second), (second, first)):

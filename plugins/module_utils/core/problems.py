@@ -22,7 +22,7 @@ class Problems:
     prefix: str = ""
 
     def add(self, variable: str, sentence: str) -> None:
-        """Add a problem of an input; the sentence says what is wrong and what to do."""
+        """Add a problem of an input; the sentence has what is wrong and what to do."""
         self.found.append(f"{self.prefix}{variable}: {sentence}")
 
     def unknown_keys(self, variable: str, given: Iterable[object], known: Iterable[str]) -> None:

@@ -38,7 +38,7 @@ def output_of(argv: Sequence[str], timeout: float = 60) -> str:
             errors="replace",
             check=False,
             timeout=timeout,
-            # The words that are parsed are English ones.
+            # The output that is parsed is the English one.
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired):

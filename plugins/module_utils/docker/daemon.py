@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Docker's settings on a Jetson must say, without losing what its owner has there; decided, not done."""
+"""What Docker's settings on a Jetson must be, without losing what its owner has there; decided, not done."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ ASKED_PACKAGES = (*(name for source in SOURCES for name in source), *TOOLKIT_PAC
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the role's inputs want of Docker's settings.
+    """What the role's inputs ask of Docker's settings.
 
     Args:
         data_root: Where its data is to be; '' leaves that alone.
@@ -79,7 +79,7 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
     """Read daemon.json; an empty file is an empty object, as for dockerd.
 
     Raises:
-        ValueError: It is no JSON object; the message names path and line, and what to do.
+        ValueError: It is not a JSON object; the message names path and line, and what to do.
     """
     if not text.strip():
         return {}
@@ -88,14 +88,14 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
     except ValueError as error:
         where = f"{path}, line {getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
         raise ValueError(
-            f"{where}: this is no JSON ({getattr(error, 'msg', error)}); correct it by hand (`python3 -m json.tool "
+            f"{where}: this is not JSON ({getattr(error, 'msg', error)}); correct it by hand (`python3 -m json.tool "
             f"{path}` checks it) or move it away. It was left as it is."
         ) from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: this is no JSON object; correct it by hand or move it away. It was left as it is.")
+        raise ValueError(f"{path}: this is not a JSON object; correct it or move it away. It was left as it is.")
     for key in ("runtimes", "log-opts"):
         if not isinstance(content.get(key, {}), dict):
-            raise ValueError(f"{path}: {key} is no JSON object; correct it by hand. It was left as it is.")
+            raise ValueError(f"{path}: {key} is not a JSON object; correct it by hand. It was left as it is.")
     return content
 
 
@@ -167,7 +167,7 @@ def before(current: Mapping[str, Any], changes: Mapping[str, Any], noted: Mappin
 def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
     """Return daemon.json as it was before the role, where nobody has changed our settings since.
 
-    Docker's data stays where it is, and so does the setting that says where.
+    Docker's data stays where it is, and so does the setting with its path.
     """
     content = copy.deepcopy(dict(current))
     for key, note in noted.items():
@@ -177,7 +177,7 @@ def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, 
 
 
 def text_of(content: Mapping[str, Any]) -> str:
-    """Return daemon.json's text as `nvidia-ctk` writes it; '' where nothing is left to say."""
+    """Return daemon.json's text as `nvidia-ctk` writes it; '' where no setting is left."""
     return json.dumps(content, indent=4) + "\n" if content else ""
 
 
@@ -247,7 +247,7 @@ def version_tuple(text: str) -> tuple[int, ...]:
 
 
 def is_new_enough(version: str) -> bool:
-    """Tell whether a Docker of that version will do."""
+    """Return whether a Docker of that version will do."""
     return version_tuple(version)[:2] >= MINIMUM_VERSION
 
 
@@ -279,7 +279,7 @@ def toolkit_packages(candidates: Mapping[str, str]) -> list[str]:
 
 
 def selections(packages: Mapping[str, Package], coming: Sequence[str], hold: bool) -> list[dict[str, str]]:
-    """Return which packages apt must be told to hold, or to hold no longer.
+    """Return which packages apt is to hold, or to hold no longer.
 
     Args:
         packages: What is installed.
@@ -295,7 +295,7 @@ def selections(packages: Mapping[str, Package], coming: Sequence[str], hold: boo
 
 
 def data_root_problem(wanted: str, current: str, foreign: Sequence[str], entries: Sequence[str], mounted: bool) -> str:
-    """Say why Docker's data cannot be moved; '' where it can, or need not.
+    """Return why Docker's data cannot be moved; '' where it can, or need not.
 
     Args:
         wanted: Where it is to be; '' where it may stay.
@@ -307,7 +307,7 @@ def data_root_problem(wanted: str, current: str, foreign: Sequence[str], entries
     if not wanted or posixpath.normpath(wanted) == posixpath.normpath(current):
         return ""
     if not wanted.startswith("/") or posixpath.normpath(wanted) == "/":
-        return f"{wanted!r} is no directory for Docker's data; give an absolute path such as /mnt/nvme/docker."
+        return f"{wanted!r} is not a directory for Docker's data; give an absolute path such as /mnt/nvme/docker."
     if posixpath.normpath(wanted).startswith(posixpath.normpath(current) + "/"):
         return f"{wanted} is inside {current}, where Docker's data is now; give a directory beside it."
     if mounted:

@@ -83,7 +83,7 @@ class Engine:
             raise
 
     def answers(self) -> bool:
-        """Tell whether the daemon is up."""
+        """Return whether the daemon is up."""
         try:
             self.read("GET", "/_ping", timeout=10)
         except EngineError:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the stream of an image's pull says, and what to do about it."""
+"""What the stream of an image's pull reports, and what to do about it."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class PullState:
 
 
 def is_worth_another_try(error: str) -> bool:
-    """Tell whether a pull may work when it is begun again."""
+    """Return whether a pull may work when it is begun again."""
     return not FINAL.search(error)
 
 
 def advice(error: str) -> str:
-    """Say what to do about an error."""
+    """Return what to do about an error."""
     if re.search(r"x509|certificate", error, re.I):
         return "Give the registry's CA by jetson_ollama_registry_ca, or the right one, and look at the device's clock."
     if re.search(r"unauthorized|denied|no basic auth|does not give|login", error, re.I):
@@ -79,7 +79,7 @@ def advice(error: str) -> str:
 
 
 def disk_problem(compressed: int, free: int, root: str, reference: str) -> str:
-    """Say with numbers why an image does not fit; '' where it does. Sizes in bytes."""
+    """Return, with numbers, why an image does not fit; '' where it does. Sizes in bytes."""
     needed = int(compressed * UNPACKED_FACTOR) + DISK_RESERVE
     if not compressed or needed <= free:
         return ""

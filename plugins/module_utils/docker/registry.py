@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names of images, and what a registry says about one before it is pulled."""
+"""Names of images, and what a registry reports about one before it is pulled."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MANIFEST_TYPES = (
 )
 #: What registries call architectures that the kernel calls otherwise.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-#: A manifest is a few kilobytes; more is no manifest.
+#: A manifest is a few kilobytes; more is not a manifest.
 LARGEST_MANIFEST = 4 << 20
 
 
 class RegistryError(Exception):
-    """A registry did not tell what it was asked for; the message names it."""
+    """A registry did not answer what it was asked; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def parse_image(text: str) -> Image:
     """Read an image's name.
 
     Raises:
-        ValueError: It has no digest, or is no name; the message is the second half of a sentence.
+        ValueError: It has no digest, or is not a name; the message is the second half of a sentence.
     """
     name, _unused, digest = text.strip().partition("@")
     if not digest:
@@ -94,7 +94,7 @@ def parse_image(text: str) -> Image:
             f"(`docker buildx imagetools inspect {text or 'ollama/ollama:<version>'}` shows it)"
         )
     if not DIGEST.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no digest: it is `sha256:` and 64 hexadecimal digits")
+        raise ValueError(f"{digest!r} is not a digest: it is `sha256:` and 64 hexadecimal digits")
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
         host, repository = first, rest
@@ -106,12 +106,12 @@ def parse_image(text: str) -> Image:
     if host in ("docker.io", "index.docker.io"):
         host, repository = HUB_HOST, repository if "/" in repository else f"library/{repository}"
     if not REPOSITORY.fullmatch(repository):
-        raise ValueError(f"{name!r} is no name of an image: lower-case letters, digits and . _ - / only")
+        raise ValueError(f"{name!r} is not an image name: lower-case letters, digits and . _ - / only")
     return Image(name, host, repository, digest)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a registry is this machine; Docker speaks plain HTTP with those, too."""
+    """Return whether a registry is this machine; Docker speaks plain HTTP with those, too."""
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     return name == "localhost" or name.startswith("127.") or name == "[::1]"
 
@@ -222,7 +222,7 @@ class Registry:
         raise RegistryError(f"the registry {self.host} cannot be reached: {problem or 'it refuses every login'}")
 
     def _refusal(self, code: int, repository: str, reference: str) -> str:
-        """Say what an HTTP status means here."""
+        """Return what an HTTP status means here."""
         if code == 404:
             return f"the registry {self.host} has no {repository}@{reference}"
         if code in (401, 403):
@@ -234,7 +234,7 @@ class Registry:
         """Return what of an image must come over the wire: compressed sizes in bytes by digest.
 
         Raises:
-            RegistryError: The registry does not say, or says something that is not what the digest names.
+            RegistryError: The registry does not answer, or its answer is not what the digest names.
         """
         digest = image.digest
         for _depth in range(2):

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The catalogue of models: what an entry may say, and what is to be done for it."""
+"""The catalogue of models: what an entry may hold, and what is to be done for it."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Model:
 
 
 def from_registry(model: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of the catalogue comes ready from an Ollama registry, past the model pipeline."""
+    """Return whether an entry of the catalogue comes ready from an Ollama registry, past the model pipeline."""
     source = model.get("source")
     return isinstance(source, Mapping) and "ollama" in source
 

@@ -41,7 +41,7 @@ class Endpoint:
 
 @dataclass
 class Checks:
-    """What was found. A failure says what was expected and what came."""
+    """What was found. A failure has what was expected and what came."""
 
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -77,12 +77,12 @@ def speed(timings: object, tokens: int, seconds: float) -> float:
 
 
 def page_problem(status: int, content_type: str, body: str, wanted: bool) -> str:
-    """Say what is wrong with `GET /`, which is the web UI or nothing."""
+    """Return what is wrong with `GET /`, which is the web UI or nothing."""
     is_page = status == 200 and "html" in content_type and "<html" in body.lower()
     if wanted and not is_page:
         return f"HTTP {status} and no HTML page; build the release with a web UI, or set `ui: false`"
     if not wanted and is_page:
-        return "a page is served although the service says `ui: false`"
+        return "a page is served although the service has `ui: false`"
     return ""
 
 
@@ -141,7 +141,7 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
     health = endpoint.ask(HEALTH_PATHS[endpoint.engine], wait=min(timeout, 10.0))
     checks.expect("health", health.status == 200, f"{health.brief()}; is the service up, is its port open?")
     if health.status == 0:
-        return checks  # every other check would say the same
+        return checks  # every other check would fail in the same way
     path, body = ("embeddings", {"input": question}) if endpoint.embeddings else ("completions", {"prompt": "Hi"})
     checks.shut(endpoint, f"/v1/{path}", {"model": endpoint.model, "max_tokens": 1, **body})
     checks.shut(endpoint, "/v1/models")
@@ -173,7 +173,7 @@ def _check_llama_cpp(checks: Checks, endpoint: Endpoint) -> None:
 
 
 def _check_ollama(checks: Checks, endpoint: Endpoint) -> None:
-    """Check what only Ollama has: its own API, shut for all but the model's users, and where the model lies."""
+    """Check what only Ollama has: its own API, closed without a key, and where the model is."""
     checks.shut(endpoint, "/")
     checks.shut(endpoint, "/api/tags")
     if not endpoint.admin:

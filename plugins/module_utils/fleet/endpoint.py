@@ -22,7 +22,7 @@ CANARY_TOKENS = 8
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back. Status 0 means that nothing did; the body then says why."""
+    """What came back. Status 0 means that nothing did; the body then has the reason."""
 
     status: int
     body: str
@@ -79,7 +79,7 @@ def ask(
 
 
 def _text(data: bytes) -> str:
-    """Decode a body; a compressed one (the web UI) is told apart by its first bytes."""
+    """Decode a body; a compressed one (the web UI) is recognised by its first bytes."""
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
     return data.decode("utf-8", errors="replace")
@@ -105,7 +105,7 @@ def read_completion(reply: Reply) -> Generation:
 
 
 def read_embedding(reply: Reply) -> Generation:
-    """Read the answer of /v1/embeddings; the text tells its length."""
+    """Read the answer of /v1/embeddings; the text has its length."""
     data = reply.json().get("data") or [{}]
     vector = data[0].get("embedding") or []
     if reply.status != 200:
@@ -118,7 +118,7 @@ def read_embedding(reply: Reply) -> Generation:
 def prove(
     base_url: str, key: str, model: str, embeddings: bool, timeout: float, tls: ssl.SSLContext | None = None
 ) -> Generation:
-    """Let a model work once: a completion, or an embedding where it makes those."""
+    """Make a model work once: a completion, or an embedding where it makes those."""
     if embeddings:
         body = {"model": model, "input": CANARY_PROMPT}
         return read_embedding(ask(f"{base_url}/v1/embeddings", key, body, timeout, tls))

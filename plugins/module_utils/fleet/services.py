@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fleet's words, `edge_slm_models` and `edge_slm_services`, turned into what each engine's roles take."""
+"""Turn the fleet's variables, `edge_slm_models` and `edge_slm_services`, into the inputs of each engine's roles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_PORTS = {LLAMA_CPP: 8080, OLLAMA: 11434}
 #: Engine of a board's services that name none.
 DEFAULT_ENGINES = {"pi": LLAMA_CPP, "jetson": OLLAMA}
 
-#: What a service on Ollama may say. What one on llama.cpp may say, the role llama_service knows.
+#: Keys of a service on Ollama. Those of a service on llama.cpp are known to the role llama_service.
 OLLAMA_SERVICE_KEYS = ("model", "engine", "port", "aliases", "template", "system", "parameters", "context")
 #: What goes from such a service to the role jetson_ollama as it is.
 OLLAMA_MODEL_KEYS = ("aliases", "template", "system", "parameters", "context")
@@ -28,7 +28,7 @@ MANIFEST_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class FleetError(Exception):
-    """The words do not fit together. The message lists every problem, one a line."""
+    """The variables do not fit together. The message lists every problem, one a line."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Endpoint:
 
 @dataclass
 class DevicePlan:
-    """What one device runs, in the words of the roles that make it so.
+    """What one device runs, as inputs of the roles that set it up.
 
     Args:
         board: Kind of device, `pi` or `jetson`.

@@ -37,7 +37,7 @@ def value_after(flag: str, arguments: Sequence[str]) -> str:
 
 
 def describe_service(name: str, environment: Mapping[str, str], unit: Unit, health: Reply) -> dict[str, Any]:
-    """Tell what is known of a service from its environment file, its unit and its answer to /health."""
+    """Return what is known of a service from its environment file, its unit and its answer to /health."""
     arguments = shlex.split(environment.get("LLAMA_ARGS", ""))
     if health.status == 200:
         state = "ok"
@@ -58,14 +58,14 @@ def describe_service(name: str, environment: Mapping[str, str], unit: Unit, heal
         "unit": unit.active,
         "health": state,
         "restarts": unit.restarts,
-        # Drift: what runs is not what its files say.
+        # Drift: what runs differs from its files.
         "in_sync": unit.digest == environment.get("EDGE_SLM_DIGEST", ""),
         "tokens_per_second": 0.0,
     }
 
 
 def context_of(arguments: Sequence[str]) -> int:
-    """Return the tokens of one conversation that llama-server was told; 0 where it was not."""
+    """Return the tokens of one conversation that llama-server was started with; 0 where none were given."""
     total, slots = value_after("--ctx-size", arguments), value_after("--parallel", arguments)
     return int(total) // max(1, int(slots or 1)) if total.isdigit() else 0
 
@@ -95,14 +95,14 @@ def host_report(host: str, results: Sequence[Mapping[str, Any]], board: Mapping[
 
 
 def gpu_words(share: object) -> str:
-    """Return how much of a model lies on a GPU in words; empty for an engine that does not tell."""
+    """Return how much of a model is on a GPU, as text; empty for an engine that does not report it."""
     if not isinstance(share, (int, float)):
         return ""
     return f"{share:.0f} %" if share else "not proven"
 
 
 def table_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the table's rows for one device; one without services has one row that says so."""
+    """Return the table's rows for one device; one without services has one row that states it."""
     host, board = str(report["host"]), str(report["board"].get("summary") or "")
     rows = []
     for endpoint in report["endpoints"]:
@@ -110,7 +110,7 @@ def table_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
         row |= {"host": host, "board": board, "sha256": row["sha256"][:SHORT_SHA256]}
         row |= {"loaded": "yes" if endpoint.get("loaded") else "no", "gpu": gpu_words(endpoint.get("on_gpu"))}
         if not endpoint.get("in_sync", True):
-            row["health"] += ", not what its files say"
+            row["health"] += ", differs from its files"
         rows.append(row)
     if report["problem"] or not rows:
         state = report["problem"] or "no service"

@@ -78,7 +78,7 @@ AVAHI_TEXT = f"""\
 {HEADER}[server]
 use-ipv4=yes
 use-ipv6=yes
-# Bridges of container engines are no address of this host.
+# Bridges of container engines do not count as addresses of this host.
 deny-interfaces=docker0
 ratelimit-interval-usec=1000000
 ratelimit-burst=1000
@@ -204,14 +204,14 @@ class Live:
     files: Mapping[str, LiveFile] = field(default_factory=dict)
     units: Mapping[str, LiveUnit] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
-    #: `sshd -T` as a dictionary with the first value of each keyword; empty where sshd cannot say.
+    #: `sshd -T` as a dictionary with the first value of each keyword; empty where sshd does not print it.
     sshd: Mapping[str, str] = field(default_factory=dict)
     ssh_ports: tuple[int, ...] = ()
     #: Where the current SSH connection comes from and who has logged in; '' for other connections.
     controller: str = ""
     controller_user: str = ""
     firewall_table: str = ""
-    #: Text of /proc/config.gz; empty where the kernel does not tell how it was built.
+    #: Text of /proc/config.gz; empty where the kernel does not have its configuration.
     kernel_config: str = ""
     timezone: str = ""
     #: Whether tzdata knows the wanted zone; None where tzdata is not installed.
@@ -265,7 +265,7 @@ def key_blobs(text: str) -> set[str]:
 
 
 def bundle_lacks(files: Sequence[ConfigFile], bundle: str) -> bool:
-    """Tell whether a certificate is not in the system's bundle."""
+    """Return whether a certificate is not in the system's bundle."""
     have = "".join(bundle.split())
     return any("".join(body.split()) not in have for file in files for body in PEM.findall(file.content))
 
@@ -290,7 +290,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     if inputs.hostname and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", inputs.hostname):
         refuse(
             "hostname",
-            f"{inputs.hostname!r} is no host name; use up to 63 letters, digits and hyphens, no dots.",
+            f"{inputs.hostname!r} is not a host name; use up to 63 letters, digits and hyphens, no dots.",
         )
     elif inputs.hostname.isdigit():
         refuse(
@@ -298,7 +298,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
             f"is {inputs.hostname!r}, part of an address; give the host a name, or '' to keep its own.",
         )
     if inputs.admin_user and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", inputs.admin_user):
-        refuse("admin_user", f"{inputs.admin_user!r} is no user name; use lower-case letters, digits, _ and -.")
+        refuse("admin_user", f"{inputs.admin_user!r} is not a user name; use lower-case letters, digits, _ and -.")
     if inputs.admin_keys and not admin_of(inputs, live):
         refuse("admin_keys", "whose are they? Ansible is not connected by SSH: name host_baseline_admin_user.")
     for index, key in enumerate(inputs.admin_keys):
@@ -307,7 +307,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
         elif not PUBLIC_KEY.search(key):
             refuse(
                 f"admin_keys[{index}]",
-                "is no public key; give the line of a .pub file, as in 'ssh-ed25519 AAAA… me'.",
+                "is not a public key; give the line of a .pub file, as in 'ssh-ed25519 AAAA… me'.",
             )
     for name, value in inputs.ssh_options.items():
         own = SSH_OPTIONS_WITH_INPUTS.get(name.lower())
@@ -334,9 +334,9 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
         )
     for index, package in enumerate(inputs.packages):
         if not re.fullmatch(r"[a-z0-9][a-z0-9+.:-]*(=\S+)?", package):
-            refuse(f"packages[{index}]", f"{package!r} is no package name.")
+            refuse(f"packages[{index}]", f"{package!r} is not a package name.")
     if inputs.timezone and not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", inputs.timezone):
-        refuse("timezone", f"{inputs.timezone!r} is no time zone; use a name such as Europe/Berlin.")
+        refuse("timezone", f"{inputs.timezone!r} is not a time zone; use a name such as Europe/Berlin.")
     elif inputs.timezone and live.timezone_known is False:
         unfit.append(
             f"host_baseline_timezone: {inputs.timezone!r} is not known to this host; `timedatectl list-timezones` "
@@ -351,7 +351,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     if inputs.unattended_reboot_time and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", inputs.unattended_reboot_time):
         refuse(
             "unattended_reboot_time",
-            f"{inputs.unattended_reboot_time!r} is no time of day; use HH:MM, or '' for never.",
+            f"{inputs.unattended_reboot_time!r} is not a time of day; use HH:MM, or '' for never.",
         )
     for name, values in (("ntp_servers", inputs.ntp_servers), ("unattended_hold", inputs.unattended_hold)):
         for index, value in enumerate(values):
@@ -448,7 +448,7 @@ def sshd_dropin(inputs: Inputs, user: str, key_proven: bool) -> str:
 
 
 def password_login_is_off(live: Live) -> bool:
-    """Tell whether sshd takes keys only, by its effective configuration."""
+    """Return whether sshd takes keys only, by its effective configuration."""
     return live.sshd.get("passwordauthentication") == "no" and live.sshd.get("kbdinteractiveauthentication") == "no"
 
 

@@ -45,7 +45,7 @@ WantedBy=sysinit.target nftables.service
 
 
 def network_problem(value: object) -> str:
-    """Say why a value is not a network in CIDR notation, or ''."""
+    """Return why a value is not a network in CIDR notation, or ''."""
     try:
         ipaddress.ip_network(str(value))
     except ValueError as error:
@@ -54,7 +54,7 @@ def network_problem(value: object) -> str:
 
 
 def port_problem(value: object) -> str:
-    """Say why a value is neither a port nor a range of ports, or ''."""
+    """Return why a value is neither a port nor a range of ports, or ''."""
     found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(value).strip())
     if not found or isinstance(value, bool):
         return f"{value!r} is neither a port (8080) nor a range of ports (8000-8010)"
@@ -181,7 +181,7 @@ def _verdicts(text: str) -> list[str]:
 
 
 def loaded(ruleset: str, listing: str) -> bool:
-    """Tell whether the ruleset is the one that the kernel has, from `nft list table`.
+    """Return whether the ruleset is the one that the kernel has, from `nft list table`.
 
     nft writes rules in its own way: compared are the checksum that is in a comment, and what the rules do, so that a
     rule that somebody has added or removed is seen.

@@ -98,7 +98,7 @@ def ssh_connection() -> SshConnection:
 
 
 def default_target(directories: Iterable[str] = ("/etc/systemd/system", "/usr/lib/systemd/system")) -> str:
-    """Return what the host boots to, as `systemctl get-default` says it; '' where there is no such link."""
+    """Return what the host boots to, as `systemctl get-default` prints it; '' where there is no such link."""
     links = (os.path.join(directory, "default.target") for directory in directories)
     return next((os.path.basename(os.path.realpath(link)) for link in links if os.path.islink(link)), "")
 

@@ -50,10 +50,10 @@ JTOP_LINK = "/usr/local/bin/jtop"
 JTOP_UNIT = "jtop.service"
 JTOP_PATH = f"/etc/systemd/system/{JTOP_UNIT}"
 JTOP_GROUP = "jtop"
-#: Written last: what it says was installed completely.
+#: Written last: what it lists was installed completely.
 JTOP_INSTALLED = f"{JTOP_DIR}/installed.txt"
 JTOP_VERSION = "7.2.2"
-#: What pip is told to install.
+#: What pip is to install.
 JTOP_PINS = "/var/cache/edge-slm/jtop-requirements.txt"
 #: What Python needs to make the environment.
 JTOP_PACKAGES = ("python3-venv",)
@@ -179,7 +179,7 @@ class Live:
     swaps: str = ""
     #: Swap units that this role wrote, by path, with the file that each swaps to.
     swap_units: Mapping[str, str] = field(default_factory=dict)
-    #: Size of the wanted swap file, None where there is none, and free disk where it lies.
+    #: Size of the wanted swap file, None where there is none, and free disk where it is.
     swap_file_mib: int | None = None
     #: Its mode and owner, as in `0600 root`; '' where there is none.
     swap_file_access: str = ""
@@ -214,13 +214,13 @@ def parse_status(text: str) -> int | None:
 
 
 def with_status(text: str, mode: int) -> str:
-    """Return nvpmodel's status file with another mode; what else it says (the fan's) stays."""
+    """Return nvpmodel's status file with another mode; the rest of it (the fan's) stays."""
     entry = f"pmode:{mode:04d}"
     return re.sub(r"\bpmode:\d+", entry, text) if parse_status(text) is not None else f"{entry}\n"
 
 
 def same_mode(name: str) -> str:
-    """Return a mode's name in one spelling: the desktop says 30W and MAXN SUPER, the file MODE_30W and MAXN_SUPER."""
+    """Return a mode's name in one spelling: the desktop has 30W and MAXN SUPER, the file MODE_30W and MAXN_SUPER."""
     return re.sub(r"^MODE_", "", re.sub(r"[\s-]+", "_", name.strip().upper()))
 
 
@@ -230,7 +230,7 @@ def find_mode(name: str, modes: list[PowerMode]) -> PowerMode | None:
 
 
 def mode_verdict(code: int, output: str) -> str:
-    """Say what `nvpmodel -m` did, when its question about a reboot was answered with no.
+    """Return what `nvpmodel -m` did, when its question about a reboot was answered with no.
 
     Returns:
         `applied`, `reboot` (only a boot can set this mode) or `failed`.
@@ -241,7 +241,7 @@ def mode_verdict(code: int, output: str) -> str:
 
 
 def clocks_locked(show: str) -> bool | None:
-    """Tell whether `jetson_clocks --show` has every running CPU and the GPU at their maximum; None where it is mute."""
+    """Return whether `jetson_clocks --show` has all running CPUs and the GPU at their maximum; None if it is silent."""
     locked: list[bool] = []
     for line in show.splitlines():
         if re.match(r"\s*(cpu\d+:|GPU )", line) and "Online=0" not in line:
@@ -252,7 +252,7 @@ def clocks_locked(show: str) -> bool | None:
 
 
 def zram_in_use(swaps: str) -> bool:
-    """Tell from /proc/swaps whether anything swaps to compressed memory."""
+    """Return, from /proc/swaps, whether anything swaps to compressed memory."""
     return any(re.match(r"/dev/zram\d", line) for line in swaps.splitlines())
 
 
@@ -277,8 +277,8 @@ def swap_unit(path: str) -> ConfigFile:
 def clocks_unit(program: str) -> ConfigFile:
     """Return the unit that sets all clocks to the maximum of the power mode, and back when it is stopped.
 
-    What was before is stored anew at each start, in a directory that goes with the unit: `--store` asks before it
-    overwrites a file, and clocks of another power mode are no clocks to go back to.
+    What was set before is stored again at each start, in a directory that goes with the unit: `--store` asks before it
+    overwrites a file, and clocks of another power mode must not be restored.
     """
     store = f"/run/{CLOCKS_STORE}/before"
     text = (
@@ -295,7 +295,7 @@ def clocks_unit(program: str) -> ConfigFile:
 
 
 def has_modes(live: Live) -> bool:
-    """Tell whether this host has power modes."""
+    """Return whether this host has power modes."""
     return live.nvpmodel and NVPMODEL_CONF in live.files
 
 
@@ -319,8 +319,8 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     if inputs.power_mode and has_modes(live) and find_mode(inputs.power_mode, modes) is None:
         names = ", ".join(mode.name for mode in modes) or "none"
         unfit.append(
-            f"jetson_baseline_power_mode: {inputs.power_mode!r} is no mode of this board; choose one of {names}, or '' "
-            "to leave it alone."
+            f"jetson_baseline_power_mode: {inputs.power_mode!r} is not a mode of this board; choose one of {names}, "
+            "or '' to leave it alone."
         )
     if inputs.swap_mechanism not in SWAP_MECHANISMS:
         choices = ", ".join(repr(name) for name in SWAP_MECHANISMS)
@@ -329,7 +329,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     if not re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+", inputs.swap_file):
         refuse(
             "swap_file",
-            f"{inputs.swap_file!r} is no absolute path of letters, digits, '.', '_' and '-', such as /mnt/swapfile.",
+            f"{inputs.swap_file!r} is not an absolute path of letters, digits, . _ and -; give one like /swapfile.",
         )
     if wants_swap_file(inputs, device) and live.swap_file_mib != inputs.swap_mib:
         free = live.disk_free_mib + (live.swap_file_mib or 0)
@@ -341,12 +341,12 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
             )
     for index, name in enumerate(inputs.jtop_users):
         if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", name):
-            refuse(f"jtop_users[{index}]", f"{name!r} is no user name; use lower-case letters, digits, _ and -.")
+            refuse(f"jtop_users[{index}]", f"{name!r} is not a user name; use lower-case letters, digits, _ and -.")
     return found, unfit
 
 
 def wants_swap_file(inputs: Inputs, device: Mapping[str, Any]) -> bool:
-    """Tell whether there shall be a swap file."""
+    """Return whether there shall be a swap file."""
     return inputs.state == "present" and inputs.swap_mechanism == "swapfile" and not device["container"]
 
 
@@ -477,7 +477,7 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
         files={
             "configure": FileSet(files=write),
             "uninstall": FileSet(remove=remove),
-            # pip reads the one, and the other says that it has done its work.
+            # pip reads the one, and the other shows that it has done its work.
             "pins": FileSet(files=[ConfigFile(JTOP_PINS, JTOP_REQUIREMENTS)] if program["install"] else []),
             "installed": FileSet(files=[ConfigFile(JTOP_INSTALLED, JTOP_REQUIREMENTS)] if program["install"] else []),
         },

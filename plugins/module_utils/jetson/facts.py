@@ -16,7 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matri
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.nvpmodel import parse_query
 
 TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
-#: Where csv mode reads what it passes into containers; NVIDIA's packages lay files down here.
+#: Where csv mode reads what it passes into containers; NVIDIA's packages put files here.
 CSV_DIRECTORY = "/etc/nvidia-container-runtime/host-files-for-container.d"
 RUNTIME_COMMAND = "nvidia-container-runtime"
 MODE = re.compile(r'^\s*mode\s*=\s*"([^"]*)"')
@@ -46,19 +46,19 @@ def device_nodes(csv_files: Mapping[str, str]) -> list[str]:
 
 
 def toolkit_version(text: str) -> str:
-    """Return the version that `nvidia-ctk --version` tells, or '' where it tells none."""
+    """Return the version that `nvidia-ctk --version` prints, or '' where it prints none."""
     found = re.search(r"version\s+v?(\d+(?:\.\d+)+)", text)
     return found.group(1) if found else ""
 
 
 def docker_version(text: str) -> str:
-    """Return the version that `dockerd --version` tells, without a distribution's additions."""
+    """Return the version that `dockerd --version` prints, without a distribution's additions."""
     found = re.search(r"version\s+v?(\d+(?:\.\d+)*)", text)
     return found.group(1) if found else ""
 
 
 def is_jetson(model: str, compatible: str) -> bool:
-    """Tell whether a device tree is that of a Jetson; carrier boards name themselves, their chip stays Tegra."""
+    """Return whether a device tree is that of a Jetson; carrier boards name themselves, their chip stays Tegra."""
     return "nvidia,tegra" in compatible or bool(re.search(r"\bNVIDIA\b.*\b(Jetson|Orin|Thor)\b", model))
 
 
@@ -132,7 +132,7 @@ PROBED_PATHS = (
 
 
 def free_mib(path: str) -> int:
-    """Return the free space of the file system that a path, which need not exist yet, would lie on."""
+    """Return the free space of the file system that a path, which need not exist yet, would be on."""
     status = os.statvfs(path if os.path.isdir(path) else existing_parent(path))
     return status.f_bavail * status.f_frsize >> 20
 

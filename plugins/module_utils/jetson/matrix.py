@@ -16,7 +16,7 @@ FIRST_LINE = re.compile(r"^#\s*R(?P<release>\d+)\s*\(release\),\s*REVISION:\s*(?
 
 @dataclass(frozen=True)
 class L4t:
-    """What /etc/nv_tegra_release says: release 36, revision 4.3. Release 0 means that it says nothing."""
+    """The content of /etc/nv_tegra_release: release 36, revision 4.3. Release 0 means that none is in it."""
 
     release: int = 0
     revision: str = ""
@@ -111,7 +111,7 @@ REFUSED = {
 
 
 def parse_release(text: str) -> L4t:
-    """Parse /etc/nv_tegra_release; what is no such text is release 0."""
+    """Parse /etc/nv_tegra_release; any other text is release 0."""
     found = FIRST_LINE.search(text)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return L4t(int(found["release"]), found["revision"], first) if found else L4t(text=first)
@@ -130,13 +130,13 @@ def supported_names() -> str:
 
 
 def refusal(l4t: L4t) -> str:
-    """Say why a release is refused and what to do; '' for one that is supported."""
+    """Return why a release is refused and what to do; '' for one that is supported."""
     if find_row(l4t):
         return ""
     if not l4t.release:
-        said = f"says {l4t.text!r}" if l4t.text else "is not there"
+        said = f"has {l4t.text!r}" if l4t.text else "is not there"
         return (
-            f"{RELEASE_FILE} {said}: this is no Jetson with Jetson Linux. Supported are {supported_names()}: "
+            f"{RELEASE_FILE} {said}: this is not a Jetson with Jetson Linux. Supported are {supported_names()}: "
             "flash one of them, or take this host out of the Jetsons."
         )
     advice = REFUSED.get(l4t.release, "it is not known here: flash one of those, or update this collection")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What NVIDIA's nvpmodel says of a board's power modes."""
+"""What NVIDIA's nvpmodel prints of a board's power modes."""
 
 from __future__ import annotations
 

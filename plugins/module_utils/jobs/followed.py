@@ -5,7 +5,7 @@
 A long module ends with `followed(main)`. Where its action plugin asks for it, the module's `main` then runs in a
 process of its own, whose output is kept in a directory that only its owner may read. The first process waits a
 few seconds: work that is over by then has its result returned as if nothing had happened, output and exit code
-alike. For longer work it says where to look, and ends; the action plugin follows, and calls the module again when
+alike. For longer work it returns where to look, and ends; the action plugin follows, and calls the module again when
 the work is over, to get that result.
 
 Ansible's own `async` would do too, but it cannot be pipelined: it makes a task of 0.3 s take more than a second.
@@ -30,7 +30,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs import progres
 
 #: Set by the action plugin: which work this is, and which run of a playbook wants it, with a space between.
 VARIABLE = "EDGE_SLM_FOLLOW"
-#: The key in a result that says that it is none yet.
+#: The key that shows that a result is not the final one.
 MARKER = "edge_slm_follow"
 #: Seconds in which work that is short returns its result at once.
 PATIENCE = 3.0
@@ -139,7 +139,7 @@ def _write(directory: str, name: str, text: str) -> None:
 
 
 def _return_result(directory: str) -> NoReturn:
-    """Say what the module has said, and end as it has ended."""
+    """Print what the module has printed, and end as it has ended."""
     code = int(read_text(os.path.join(directory, "code")) or KILLED)
     for name, target in (("stdout", sys.stdout), ("stderr", sys.stderr)):
         with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, name), "rb") as file:
@@ -150,7 +150,7 @@ def _return_result(directory: str) -> NoReturn:
 
 
 def _say(state: str, directory: str) -> NoReturn:
-    """Tell the action plugin to follow, and leave what Ansible unpacked to the process that works."""
+    """Ask the action plugin to follow, and leave what Ansible unpacked to the process that works."""
     sys.stdout.write(json.dumps({"changed": False, MARKER: {"state": state, "directory": directory}}))
     sys.stdout.flush()
     if state == "busy":  # the process that works is another one, with another copy

@@ -1,8 +1,8 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a long module tells about how far it is: a small file, for whoever follows its work.
+"""Progress of a long module: a small file, for whoever follows its work.
 
-A module says how far it is in one line each time something has arrived, as often as it likes:
+A module reports how far it is in one line each time something has arrived, as often as it likes:
 
     with Progress.of(module, "phi3:mini", total=2_200_000_000) as progress:
         for chunk in answer:
@@ -36,7 +36,7 @@ class Progress:
     Args:
         what: What is worked on, short and without secrets: a file, a model, a program.
         total: How much there is to do, 0 where that is not known.
-        unit: `B` for bytes; else a word for what is counted (`steps`, `files`).
+        unit: `B` for bytes; else the name of what is counted (`steps`, `files`).
     """
 
     def __init__(self, what: str, total: int = 0, unit: str = "B") -> None:
@@ -58,12 +58,12 @@ class Progress:
         return progress
 
     def update(self, done: int, total: int = 0, note: str = "") -> None:
-        """Say how far the work is.
+        """Report how far the work is.
 
         Args:
-            done: How much is done, counted as `total` is. What lay there before this run counts too.
+            done: How much is done, counted as `total` is. What was there before this run counts too.
             total: Where it has become known, or has changed.
-            note: What is going on where numbers do not tell, one short line.
+            note: What is going on where there are no numbers, one short line.
         """
         if not self._path:
             return

@@ -59,7 +59,7 @@ def describe(directory: str) -> dict[str, dict[str, Any]]:
 
 
 def described(directory: str) -> dict[str, Any]:
-    """Return what a release says of itself."""
+    """Return the description that a release has of itself."""
     return read_json(os.path.join(directory, DESCRIPTION))
 
 
@@ -76,7 +76,7 @@ def damage(directory: str, deep: bool = False) -> str:
         return "is not on this host"
     files = described(directory).get("files")
     if not isinstance(files, Mapping) or not files:
-        return f"its {DESCRIPTION} does not say which files it has"
+        return f"its {DESCRIPTION} does not list its files"
     noted = read_json(sidecar(directory))
     found: dict[str, Any] = {}
     for name, wanted in files.items():
@@ -118,7 +118,7 @@ def admit(staged: str, release: str, description: Mapping[str, Any] | None) -> s
     Args:
         staged: The directory as it is laid out.
         release: Its final name.
-        description: What it says of itself beside its files; None where it brings its description along.
+        description: What it describes beside its files; None where it brings its description along.
 
     Returns:
         Why it cannot be admitted; empty when it was.

@@ -357,7 +357,7 @@ def package_name(name: str) -> str:
 
 
 def same_version(one: str, other: str) -> bool:
-    """Tell whether two versions of a Python package are the same: 2.0 is 2.0.0."""
+    """Return whether two versions of a Python package are the same: 2.0 is 2.0.0."""
     short = [re.sub(r"(\.0)+$", "", version.lower()) for version in (one, other)]
     return short[0] == short[1]
 

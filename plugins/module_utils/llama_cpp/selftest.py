@@ -115,7 +115,7 @@ def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool) -> 
         The first line of `--version`.
 
     Raises:
-        SelfTestError: Saying what does not work.
+        SelfTestError: With what does not work.
     """
     version = run_program([binary, "--version"]).strip().partition("\n")[0]
     unknown = missing_flags(run_program([binary, "--help"]), flags)

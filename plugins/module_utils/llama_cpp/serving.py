@@ -66,7 +66,7 @@ MIB = 1024 * 1024
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
 #: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
 BATCH, MICRO_BATCH = 2048, 512
-#: KV cache of a token where the GGUF says nothing: that of Llama 3 8B (32 layers, 8 KV heads of 128),
+#: KV cache of a token where the GGUF has no numbers: that of Llama 3 8B (32 layers, 8 KV heads of 128),
 #: more than any smaller model with grouped-query attention needs.
 UNKNOWN_KV_BYTES_PER_TOKEN = 2 * 32 * 8 * 128 * 2
 #: Endings of an instance's files in the configuration directory: its arguments, and the digest that has answered.
@@ -107,7 +107,7 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class Model:
-    """What a manifest says about a model on the device. Numbers that the GGUF does not say are 0."""
+    """What a manifest holds about a model on the device. Numbers that the GGUF does not have are 0."""
 
     name: str
     path: str
@@ -190,7 +190,7 @@ class Service:
 def _extra_arguments(value: object, where: str, problems: Problems) -> tuple[str, ...]:
     """Check the arguments that a service adds to those of the role."""
     if not isinstance(value, (list, tuple)):
-        problems.add(where, 'is not a list; give one item for each word, as in ["--prio", "1"].')
+        problems.add(where, 'is not a list; give one item for each argument, as in ["--prio", "1"].')
         return ()
     words = tuple(str(word) for word in value)
     for word in words:
@@ -215,7 +215,7 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         problems.add(f"{where}.model", "is missing; name the model that this service answers with.")
     for key, value in (("model", model), ("name", name)):
         if value and not NAME.fullmatch(value):
-            problems.add(f"{where}.{key}", f"{value!r} is no name; use letters, digits, dot, dash, underscore.")
+            problems.add(f"{where}.{key}", f"{value!r} is not a name; use letters, digits, dot, dash, underscore.")
     context = raw.get("context")
     origins = str(raw.get("cors_origins") or "localhost")
     if not re.fullmatch(r"localhost|\*|https?://[^\s,/]+", origins):
@@ -256,7 +256,7 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
     return instances
 
 
-#: The argument that modules take keys by. parse_keys says what is wrong with them, by the operator's names.
+#: The argument that modules take keys by. parse_keys reports what is wrong with them, by the operator's names.
 API_KEYS_ARGUMENT: dict[str, Any] = {
     "type": "list",
     "elements": "dict",
@@ -270,7 +270,7 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
     """Read the keys of an endpoint, inference keys first; notes every problem and never shows a key.
 
     Args:
-        raw: What the inventory says.
+        raw: As it is in the inventory.
         problems: Where problems are noted.
         variable: What the operator calls it; used in messages.
     """
@@ -329,7 +329,7 @@ def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
     try:
         ipaddress.ip_address(listen)
     except ValueError:
-        problems.add("llama_service_listen", f"{listen!r} is no IP address; give 0.0.0.0, :: or one of the device.")
+        problems.add("llama_service_listen", f"{listen!r} is not an IP address; give 0.0.0.0, :: or the device's.")
     variable = "llama_service_allowed_cidrs"
     if not isinstance(cidrs, (list, tuple)) or not cidrs:
         problems.add(variable, "is not a list of networks; give at least one, such as 192.168.0.0/16.")
@@ -338,17 +338,17 @@ def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
         try:
             ipaddress.ip_network(str(cidr))
         except ValueError:
-            problems.add(variable, f"{cidr!r} is no network; write it like 192.168.1.0/24 (host bits zero).")
+            problems.add(variable, f"{cidr!r} is not a network; write it like 192.168.1.0/24 (host bits zero).")
 
 
 def check_tls(certificate: str, key: str, problems: Problems) -> None:
-    """Check where certificate and key are to be, as far as paths say."""
+    """Check where certificate and key are to be, as far as their paths show it."""
     given = {"llama_service_tls_certificate": certificate, "llama_service_tls_key": key}
     for variable, path in given.items():
         if not path and certificate + key:
             problems.add(variable, "is missing; give certificate and key, or neither for plain HTTP.")
         if path and not path.startswith("/"):
-            problems.add(variable, f"{path!r} is no absolute path; give one of the device.")
+            problems.add(variable, f"{path!r} is not an absolute path; give one of the device.")
         if path.startswith(HIDDEN):
             problems.add(variable, f"the services cannot see {path}; put it outside of {', '.join(HIDDEN)}.")
 
@@ -382,7 +382,7 @@ def kv_bytes_per_token(metadata: Mapping[str, Any]) -> int:
 
 
 def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
-    """Read what a model's manifest.json says.
+    """Read a model's manifest.json.
 
     Args:
         manifest: The parsed manifest.json.
@@ -626,7 +626,7 @@ def url_host(address: str) -> str:
 
 
 def health_url(listen: str, port: int, *, tls: bool = False) -> str:
-    """Return the URL that says whether a server has loaded its model."""
+    """Return the URL that shows whether a server has loaded its model."""
     return f"{base_url(listen, port, tls=tls)}/health"
 
 

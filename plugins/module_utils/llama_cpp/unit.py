@@ -57,7 +57,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Steps:
-    """What has to be done. `reason` says why it is restarted."""
+    """What has to be done. `reason` is why it is restarted."""
 
     unmask: bool
     reload: bool
@@ -94,7 +94,7 @@ def describe_unit(values: Mapping[str, str], environ: bytes) -> Unit:
 
 
 def steps_to_run(unit: Unit, digest: str, problem: str = "") -> Steps:
-    """Decide how an instance gets to run with what it is to run with, from the live state alone.
+    """Decide what brings an instance to its wanted arguments and files, from the live state alone.
 
     A service that is still loading with the right digest is left alone. One whose unit changed under
     it is restarted: its process may have been started under the old limits.

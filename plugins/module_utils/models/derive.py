@@ -135,13 +135,13 @@ def run_program(
 
     Args:
         argv: The program and its arguments.
-        look: Called now and then with what it has said since.
+        look: Called now and then with what it has printed since.
         cwd: As `subprocess.Popen` has it; so are the rest.
         env: Its environment, None for this one.
         pass_fds: Descriptors that it inherits.
 
     Returns:
-        What went wrong, or '', and all that it said.
+        What went wrong, or '', and all that it printed.
     """
     libc = ctypes.CDLL(None)
 

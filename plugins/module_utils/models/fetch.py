@@ -86,7 +86,7 @@ class Fetch:
 
     @property
     def progress(self) -> Progress:
-        """Where to tell how much of it has arrived."""
+        """Where to report how much of it has arrived."""
         return Progress(self.name or os.path.basename(self.dest), self.size)
 
     @property
@@ -120,7 +120,7 @@ def url_problem(url: str) -> str:
 
 
 def is_present(job: Fetch, remember: bool = True) -> bool:
-    """Tell whether the file is there already and right."""
+    """Return whether the file is there already and right."""
     if job.size and os.path.isfile(job.dest) and os.path.getsize(job.dest) != job.size:
         return False
     return is_verified(job.dest, job.digest, remember)
@@ -196,7 +196,7 @@ def _copy(job: Fetch) -> None:
 
 
 def _download(job: Fetch, lock: int) -> None:
-    """Let aria2 complete the `.part` file; attempts that make progress may go on for as long as it takes."""
+    """Complete the `.part` file with aria2; attempts that make progress may go on for as long as it takes."""
     program = shutil.which("aria2c")
     if program is None:
         raise DurableError("aria2c is missing on this device: install the package aria2")
@@ -222,7 +222,7 @@ def _download(job: Fetch, lock: int) -> None:
 
 
 def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[int, str]:
-    """Run aria2 once; return its exit code and the last that it said."""
+    """Run aria2 once; return its exit code and its last line."""
     # One connection writes in order, so the file's length is the progress. aria2's own note of it is up to
     # a minute old after a kill, and would throw that minute away.
     remove(f"{job.part}.aria2")
@@ -252,7 +252,7 @@ def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[
         "--auto-save-interval=0",
         "--console-log-level=error",
         "--download-result=hide",
-        # It says how large the file is where that was not given.
+        # It prints how large the file is where that was not given.
         f"--summary-interval={0 if job.size else 1}",
         "--show-console-readout=false",
         "--enable-color=false",
@@ -272,7 +272,7 @@ def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[
 
 
 def announced_size(said: str) -> int:
-    """Return the file's size in bytes, rounded, that aria2's summary tells; 0 where it tells none."""
+    """Return the file's size in bytes, rounded, that aria2's summary has; 0 where it has none."""
     found = re.findall(r"/([0-9.]+)([KMG]i)?B\([0-9]+%\)", said)
     return int(float(found[-1][0]) * {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[found[-1][1]]) if found else 0
 

@@ -27,12 +27,12 @@ MAX_DIMENSIONS = 8
 
 
 class GgufError(Exception):
-    """The file is no GGUF, or a torn one."""
+    """The file is not a GGUF, or a torn one."""
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What memory planning needs to know about a model. 0 where the file does not say.
+    """What memory planning needs to know about a model. 0 where the file does not have it.
 
     Args:
         architecture: llama, qwen2, clip (a projector) …
@@ -148,7 +148,7 @@ def read_header(path: str) -> Header:
     """Read a GGUF's header.
 
     Raises:
-        GgufError: The file is no GGUF of a known version, or it ends too early.
+        GgufError: The file is not a GGUF of a known version, or it ends too early.
         OSError: It cannot be read.
     """
     size = os.path.getsize(path)

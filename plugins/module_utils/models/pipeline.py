@@ -130,7 +130,7 @@ class Live:
 
     Args:
         manifest: What is published; empty if nothing is.
-        damage: What is wrong with the files that it lists; empty where they are as it says.
+        damage: What is wrong with the files that it lists; empty where they match it.
         unknown: Those of them that have changed since they were read, and are too large to be read for a plan.
         found: What a preparation may start from.
     """
@@ -151,7 +151,7 @@ def difference(model: Model, live: Live) -> str:
 
 
 def is_left(model: Model, live: Live, receives: bool) -> bool:
-    """Tell whether a model is to be prepared or received, or only its original weights are to be removed."""
+    """Return whether a model is to be prepared or received, or only its original weights are to be removed."""
     return bool(difference(model, live) or (not receives and steps(model, live.found)))
 
 
@@ -185,7 +185,7 @@ def conversion(model: Model, layout: Layout, tools: Tools, projector: bool) -> d
     kind = ["--mmproj"] if projector else []
     source = layout.source_dir(model)
     return {
-        # Which of model_pipeline_snapshot's returns tells how large it becomes.
+        # Which of model_pipeline_snapshot's return values has how large it becomes.
         "size_in": "projector_bytes" if projector else "gguf_bytes",
         "argv": [tools.python, tools.converter, source, *kind, "--outtype", model.outtype, "--outfile", OUTPUT],
         "dest": layout.projector(model) if projector else layout.converted(model),

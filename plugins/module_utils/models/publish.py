@@ -79,7 +79,7 @@ def artifacts(manifest: Mapping[str, Any]) -> list[Artifact]:
     found = []
     for entry in files:
         if not isinstance(entry, Mapping):
-            raise ManifestError(f"it lists {entry!r}, which is no file")
+            raise ManifestError(f"it lists {entry!r}, which is not a file")
         kind, sha256, size = entry.get("kind"), str(entry.get("sha256", "")), entry.get("size")
         if kind not in KINDS or not re.fullmatch("[0-9a-f]{64}", sha256) or not isinstance(size, int):
             raise ManifestError(f"its file {entry.get('path')!r} has no proper kind, sha256 and size")
@@ -145,7 +145,7 @@ def damage(directory: str, manifest: Mapping[str, Any], deep: bool = False) -> t
 
 
 def intact(directory: str, manifest: Mapping[str, Any], remember: bool = True) -> bool:
-    """Tell whether all files of a manifest are in a directory and have the right content; read what is not known."""
+    """Return whether all files of a manifest are in a directory and have the right content; read what is not known."""
     try:
         files = artifacts(manifest)
     except ManifestError:

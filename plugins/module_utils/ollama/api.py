@@ -40,7 +40,7 @@ class Refused(OllamaError):
     Args:
         what: What was asked.
         status: The HTTP status; 200 for an error within a stream.
-        reason: Its own words.
+        reason: As the server gave it.
     """
 
     def __init__(self, what: str, status: int, reason: str) -> None:
@@ -54,7 +54,7 @@ class Unanswered(OllamaError):
 
 
 def error_text(body: bytes) -> str:
-    """Return the reason in a refusal's body: Ollama's `error`, a registry's first `errors`, or its first words."""
+    """Return the reason in a refusal's body: Ollama's `error`, a registry's first `errors`, or how its text begins."""
     try:
         parsed = json.loads(body)
     except ValueError:
@@ -78,7 +78,7 @@ def url_problem(url: str) -> str:
         _unused = split.port
     except ValueError:
         usable = False
-    return "" if usable else f"{url!r} is no server's URL; write it like http://127.0.0.1:11435"
+    return "" if usable else f"{url!r} is not a server's URL; write it like http://127.0.0.1:11435"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Server:
         return connection_to(self.url, timeout)
 
     def _lost(self, what: str, error: Exception) -> Unanswered:
-        """Tell of a connection that was not made or broke."""
+        """Describe a connection that was not made or broke."""
         reason = str(error) or type(error).__name__
         if isinstance(error, TimeoutError):
             reason = "nothing came in time"
@@ -208,7 +208,7 @@ class Server:
             raise Unanswered(f"{path} at {self.url}: the answer broke off before its end")
 
     def has_blob(self, digest: str) -> bool:
-        """Tell whether a file of that digest (sha256:…) is there."""
+        """Return whether a file of that digest (sha256:…) is there."""
         status, _body = self.ask("HEAD", f"/api/blobs/{digest}")
         if status not in (200, 404):
             raise Refused(f"/api/blobs/{digest}", status, "")
@@ -221,7 +221,7 @@ class Server:
             digest: sha256:…
             path: The file.
             size: Its size in bytes.
-            report: Told of each block.
+            report: Called for each block.
             quiet: How long the server may take nothing, in seconds.
 
         Raises:
@@ -243,7 +243,7 @@ class Server:
                         sent += len(block)
                         report(sent, size)
             except (BrokenPipeError, ConnectionResetError) as error:
-                # It has reset the connection early; its answer may still be in the socket and say why.
+                # It has reset the connection early; its answer may still be in the socket, with the reason.
                 broken = f" after {mib(sent)} of {mib(size)} ({error.strerror})"
             answer = connection.getresponse()
             content = answer.read()
@@ -282,7 +282,7 @@ def get_manifest(
             while block := answer.read1(65536):
                 content += block
                 if len(content) > MAX_MANIFEST_BYTES:
-                    raise OllamaError(f"{what}: more than {mib(MAX_MANIFEST_BYTES)} came, which is no manifest")
+                    raise OllamaError(f"{what}: more than {mib(MAX_MANIFEST_BYTES)} came, which is not a manifest")
                 if time.monotonic() > deadline:
                     raise Unanswered(f"{what}: only {len(content)} bytes came within {timeout:.0f} s")
             length = answer.headers.get("Content-Length")

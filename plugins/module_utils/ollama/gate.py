@@ -23,12 +23,12 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models impor
 
 @dataclass(frozen=True)
 class Loaded:
-    """What /api/ps says of one model.
+    """What /api/ps reports of one model.
 
     Args:
         size: Bytes that it takes in memory.
         size_vram: How many of them are on the GPU.
-        context: Tokens; 0 where the server is too old to tell (0.6.8 does not).
+        context: Tokens; 0 where the server is too old to report them (0.6.8 does not).
     """
 
     size: int
@@ -92,7 +92,7 @@ def judge(loaded: Loaded | None, *, require_gpu: bool, gpu_share: float, context
     return problems
 
 
-#: What the server's log says where something stands in the way of the GPU, and what that means.
+#: Lines of the server's log when something keeps a model off the GPU, and what they mean.
 LOG_CAUSES: Sequence[tuple[str, str]] = (
     (
         r"out of memory|cudaMalloc failed|NvMapMemAlloc|unable to allocate .*CUDA",
@@ -162,13 +162,13 @@ def known_causes(
 
 
 def speed(final: Mapping[str, Any]) -> float:
-    """Return tokens/s of a generation from the last line of /api/generate; 0 where it does not tell."""
+    """Return tokens/s of a generation from the last line of /api/generate; 0 where they are not reported."""
     tokens, nanoseconds = int(final.get("eval_count") or 0), int(final.get("eval_duration") or 0)
     return round(tokens / nanoseconds * 1e9, 2) if nanoseconds > 0 else 0.0
 
 
 def makes_embeddings(shown: Mapping[str, Any]) -> bool:
-    """Tell from /api/show whether a model makes embeddings in place of text; 0.6.3 and older do not tell."""
+    """Return, from /api/show, whether a model makes embeddings in place of text; 0.6.3 and older do not report it."""
     capabilities = shown.get("capabilities") or []
     return "embedding" in capabilities and "completion" not in capabilities
 
@@ -191,7 +191,7 @@ class Seen:
 
 
 def probe(server: Server, model: str, embeddings: bool, timeout: float) -> Seen:
-    """Let a model work once and look at /api/ps meanwhile: with OLLAMA_KEEP_ALIVE=0 it is gone right afterwards.
+    """Make a model work once and read /api/ps meanwhile: with OLLAMA_KEEP_ALIVE=0 it is gone right afterwards.
 
     Raises:
         OllamaError: It did not work.

@@ -83,12 +83,12 @@ def state_difference(found: Mapping[str, Any]) -> str:
 
 
 def is_unhealthy(found: Mapping[str, Any]) -> bool:
-    """Tell whether Docker's last checks of a container have failed; they are up to half a minute old."""
+    """Return whether Docker's last checks of a container have failed; they are up to half a minute old."""
     return ((found.get("State") or {}).get("Health") or {}).get("Status") == "unhealthy"
 
 
 def needs_restart(found: Mapping[str, Any], answers: bool, patience: float, now: float) -> bool:
-    """Tell whether a container that runs must be restarted: it does not answer, and waiting longer is of no use.
+    """Return whether a container that runs must be restarted: it does not answer, and waiting longer is of no use.
 
     Args:
         found: As `docker inspect` shows it.

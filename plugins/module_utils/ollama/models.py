@@ -180,7 +180,7 @@ def normal_name(name: str) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Tell whether two names mean the same model; Ollama does not tell upper from lower case."""
+    """Return whether two names mean the same model; Ollama does not distinguish upper and lower case."""
     return normal_name(one).lower() == normal_name(other).lower()
 
 
@@ -218,7 +218,7 @@ def _name_problem(value: object) -> str:
         return f"{text!r} holds a host; give the host as `registry` and the name without it."
     match = NAME.fullmatch(text)
     if not match:
-        return f"{text!r} is no model name; write name, name:tag or user/name:tag."
+        return f"{text!r} is not a model name; write name, name:tag or user/name:tag."
     if match.group("namespace") == REPLACED_NAMESPACE:
         return f"{text!r}: names in {REPLACED_NAMESPACE}/ are used while a model is replaced; take another one."
     return ""
@@ -251,7 +251,7 @@ def _parameters(raw: object, where: str, problems: Problems) -> dict[str, Any]:
 
 
 def _parse_model(raw: object, where: str, known: Sequence[str], problems: Problems) -> Model | None:
-    """Read one entry of `models`; None where it is no dictionary."""
+    """Read one entry of `models`; None where it is not a dictionary."""
     if not isinstance(raw, Mapping):
         problems.add(f"{where}", "is not a dictionary; give at least name and digest, or name and published.")
         return None
@@ -298,7 +298,7 @@ def _registry(given: Mapping[str, Any]) -> str:
 
 
 def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> None:
-    """Check that an entry says exactly one place where the model comes from, and pins it."""
+    """Check that an entry names exactly one place where the model comes from, and pins it."""
     sources = [key for key in SOURCES if key in given]
     if len(sources) > 1:
         problems.add(
@@ -308,7 +308,7 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
         )
     elif "published" in given:
         if not PUBLISHED.fullmatch(str(given["published"])):
-            problems.add(f"{where}.published", f"{given['published']!r} is no name of a model of model_pipeline.")
+            problems.add(f"{where}.published", f"{given['published']!r} is not a name of a model of model_pipeline.")
         for key in ("registry", "sha256"):
             if key in given:
                 problems.add(f"{where}.{key}", "does not belong to a published model; take it out.")
@@ -330,7 +330,7 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
         if registry.split(":")[0].lower() in UNPINNABLE:
             problems.add(f"{where}.registry", f"{_name_problem(registry + '/x/x')}")
         elif registry and not REGISTRY.fullmatch(registry):
-            problems.add(f"{where}.registry", f"{registry!r} is no host; write it like models.lan:5000.")
+            problems.add(f"{where}.registry", f"{registry!r} is not a host; write it like models.lan:5000.")
         for key in FILE_KEYS:
             if key in given:
                 problems.add(
@@ -364,14 +364,14 @@ def parse_manifest(content: bytes) -> list[dict[str, Any]]:
     """Return the files that a manifest lists: its layers and its configuration.
 
     Raises:
-        ValueError: It is no manifest of a model.
+        ValueError: It is not a manifest of a model.
     """
     try:
         manifest = json.loads(content)
         parts = [*manifest["layers"], manifest["config"]]
         files = [{"digest": str(part["digest"]), "size": int(part["size"])} for part in parts]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError("it is no manifest of a model (no config and layers with digest and size)") from None
+        raise ValueError("it is not a manifest of a model (no config and layers with digest and size)") from None
     if not any(str(part.get("mediaType")).startswith("application/vnd.ollama.image") for part in parts):
         raise ValueError("it is the manifest of something else than an Ollama model")
     return files
@@ -396,10 +396,10 @@ def stored_form(content: bytes) -> bytes:
 
 
 def is_current(model: Model, held: Mapping[str, Held], record: Mapping[str, Any]) -> bool:
-    """Tell whether the server holds a model as it is wanted.
+    """Return whether the server holds a model as it is wanted.
 
     A model of a registry is known by its manifest's digest. One made from a file has a digest that differs from
-    one version of Ollama to the next, so the record says which inputs the digest was made of: where the record is
+    one version of Ollama to the next, so the record has which inputs the digest was made of: where the record is
     lost the model is made again, from the file that Ollama holds already, and comes out the same.
     """
     have = held.get(model.name.lower())

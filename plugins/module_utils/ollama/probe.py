@@ -43,7 +43,7 @@ def process_parents() -> dict[int, int]:
 
 
 def holds_socket(pid: int, inodes: set[str]) -> bool:
-    """Tell whether a process has one of these sockets."""
+    """Return whether a process has one of these sockets."""
     for entry in glob.glob(f"/proc/{pid}/fd/*"):
         try:
             target = os.readlink(entry)
@@ -122,7 +122,7 @@ def damage(models_dir: str, parts: Sequence[Mapping[str, Any]], deep: bool) -> s
 
 
 def registry_weights(model: Model) -> tuple[int, str]:
-    """Return the bytes of a model as its registry tells them, and why it does not."""
+    """Return the bytes of a model as its registry reports them, or why it does not."""
     registry = Registry(model.registry or DEFAULT_REGISTRY, timeout=REGISTRY_PATIENCE)
     try:
         return sum(file["size"] for file in parse_manifest(registry.manifest(model.repository, model.tag))), ""
@@ -131,7 +131,7 @@ def registry_weights(model: Model) -> tuple[int, str]:
 
 
 def model_sizes(models: Sequence[Model], models_dir: str, notes: list[str]) -> list[decide.Size]:
-    """Return what models weigh: as they are here, as their files are here, or as their registries tell."""
+    """Return what models weigh: as they are here, as their files are here, or as their registries report."""
 
     def size(model: Model) -> tuple[decide.Size, str]:
         parts = read_manifest(decide.manifest_path(models_dir, model.name))
@@ -195,7 +195,7 @@ class Models:
 
 @dataclass
 class Answers:
-    """What an Ollama that runs says: its version, its models, those that are loaded, and why it does not answer."""
+    """What a running Ollama reports: its version, its models, those that are loaded, and why it does not answer."""
 
     version: str = ""
     tags: list[dict[str, Any]] = field(default_factory=list)

@@ -23,7 +23,7 @@ ROLE = "jetson_ollama"
 CONTAINER = "ollama"
 #: The container in which the device nodes are listed before the old one is replaced.
 PROBE_CONTAINER = "ollama-probe"
-#: Says whose a container is, and what it was made from.
+#: Labels: whose a container is, and what it was made from.
 ROLE_LABEL = "edge-slm.fleet.role"
 INPUTS_LABEL = "edge-slm.fleet.inputs"
 PROBE = "jetson_ollama-probe"
@@ -36,7 +36,7 @@ WRAPPER = "/usr/local/bin/ollama"
 CLIENTS_DIRECTORY = "/opt/edge-slm/ollama-client"
 #: In every file of the role: it may be changed and removed.
 MARK = "Written by the role edge_slm.fleet.jetson_ollama"
-#: What the device alone does not tell: Docker's settings before the role, images that it brought, which models have
+#: What is not on the device itself: Docker's settings before the role, images that it brought, which models have
 #: answered.
 RECEIPT = "/var/lib/edge-slm/receipts/jetson_ollama.json"
 #: What each model was made of.
@@ -126,7 +126,7 @@ def _path(values: Mapping[str, Any], name: str, problems: Problems) -> str:
     if name == "docker_data_root" and not path:
         return ""
     if not path.startswith("/") or posixpath.normpath(path) in ("/", "/var", "/etc", "/usr", "/home"):
-        problems.add(name, f"{path!r} is no directory of its own; give an absolute path such as /mnt/nvme/{name}.")
+        problems.add(name, f"{path!r} is not a directory of its own; give an absolute path such as /mnt/nvme/{name}.")
     return posixpath.normpath(path)
 
 
@@ -149,7 +149,7 @@ def _environment(values: Mapping[str, Any], problems: Problems) -> dict[str, str
         if name in OWN_VARIABLES:
             problems.add(f"environment.{name}", "belongs to the role; use the input made for it, or take it out.")
         elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            problems.add(f"environment.{name}", "is no name of a variable; use letters, digits and underscores.")
+            problems.add(f"environment.{name}", "is not a variable name; use letters, digits and underscores.")
     return found
 
 
@@ -190,7 +190,7 @@ def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
     _choice(values, "state", STATES, problems)
     keep_alive = str(values["keep_alive"])
     if not DURATION.fullmatch(keep_alive):
-        problems.add("keep_alive", f"{keep_alive!r} is no duration; write 5m, 24h, 0 (never) or -1 (for ever).")
+        problems.add("keep_alive", f"{keep_alive!r} is not a duration; write 5m, 24h, 0 (never) or -1 (for ever).")
     kv_cache_type = _choice(values, "kv_cache_type", KV_CACHE_TYPES, problems)
     flash_attention = truth("flash_attention")
     if kv_cache_type in KV_CACHE_TYPES[1:] and not flash_attention:
@@ -254,7 +254,7 @@ def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
 
 
 def choose_image(inputs: Inputs, family: str, unfit: Problems) -> Image | None:
-    """Return the image to run: the one that was named, or the one for what the matrix says runs here."""
+    """Return the image to run: the one that was named, or the one that the matrix names for this device."""
     text = inputs.image or inputs.images.get(family, "")
     if text:
         return parse_image(text)
@@ -295,7 +295,7 @@ def environment(inputs: Inputs, family: str) -> dict[str, str]:
 
 
 def has_memory_controller(controllers: str, version_1: bool) -> bool:
-    """Tell whether this kernel limits memory: by cgroup v2's list of controllers, or v1's directory."""
+    """Return whether this kernel limits memory: by cgroup v2's list of controllers, or v1's directory."""
     return version_1 or "memory" in controllers.split()
 
 
@@ -305,7 +305,7 @@ def container(inputs: Inputs, image: Image, family: str, limit_mib: int, certifi
     Args:
         inputs: The role's inputs.
         image: What it runs.
-        family: What the matrix says of this device.
+        family: As the matrix has it for this device.
         limit_mib: How much memory it may take, in MiB; 0 where the kernel cannot limit it.
         certificates: Digest of the CA certificates that the host trusts: Ollama reads them once, when it starts.
     """
@@ -335,7 +335,7 @@ def superseded(images: Sequence[str], wanted: str) -> list[str]:
 
 
 def ownership_problem(found: Mapping[str, Any] | None) -> str:
-    """Say that a container of our name is somebody else's; '' where it is ours or there is none."""
+    """Return that a container of our name is somebody else's; '' where it is ours or there is none."""
     if not found:
         return ""
     config = found.get("Config") or {}
@@ -349,7 +349,7 @@ def ownership_problem(found: Mapping[str, Any] | None) -> str:
 
 
 def wrapper_problem(client: str, text: str | None) -> str:
-    """Say that somebody else's file is where the `ollama` command goes; '' where not. None is no file."""
+    """Return that somebody else's file is where the `ollama` command goes; '' where not. None is not a file."""
     if client == "none" or text is None or MARK in text:
         return ""
     return (
@@ -442,7 +442,7 @@ def manifest_path(models_dir: str, name: str) -> str:
 
 
 def descends_from(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
-    """Tell whether a process is another one or a descendant of it."""
+    """Return whether a process is another one or a descendant of it."""
     seen: set[int] = set()
     while pid and pid not in seen:
         if pid == ancestor:

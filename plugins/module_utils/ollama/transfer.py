@@ -45,7 +45,7 @@ FRUITLESS_ATTEMPTS = 5
 LEAST_PROGRESS = 1 << 20
 #: Seconds between attempts: the first, and the longest.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 10.0
-#: What another attempt does not cure, in Ollama's words, and what it means.
+#: Errors of Ollama that another attempt does not cure, and what they mean.
 HOPELESS: tuple[tuple[str, str], ...] = (
     (r"no space left|ENOSPC|disk quota exceeded", "the disk is full"),
     (r"file does not exist|manifest unknown|not found", "the registry does not have it"),
@@ -130,7 +130,7 @@ class PullState:
         self.check()
 
     def patience(self, item: Mapping[str, Any]) -> float:
-        """Return how long the next line may take. While Ollama hashes what has come it says nothing."""
+        """Return how long the next line may take. While Ollama hashes what has come it sends nothing."""
         left = self.deadline - self.now()
         return left if str(item.get("status") or "").startswith("verifying") else min(left, self.limit)
 
@@ -144,7 +144,7 @@ class PullState:
         if still >= self.limit:
             raise OllamaError(
                 f"less than {mib(LEAST_PROGRESS)} came within {still:.0f} s: {where}{why}; "
-                "the server's log says what it waits for, and another run goes on from there"
+                "the server's log shows what it waits for, and another run goes on from there"
             )
 
     def failed(self, error: OllamaError) -> None:
@@ -172,10 +172,10 @@ class PullState:
 def pull_stream(
     server: Server, name: str, insecure: bool, state: PullState, report: Report, sleep: Callable[[float], None]
 ) -> None:
-    """Let Ollama pull a model; taken up again as long as there is progress.
+    """Pull a model; taken up again as long as there is progress.
 
     Raises:
-        OllamaError: It was given up; the message says how far it had come.
+        OllamaError: It was given up; the message has how far it had come.
     """
     wait = FIRST_WAIT
     while True:
@@ -214,7 +214,7 @@ def missing_bytes(models_dir: str, sizes: Mapping[str, int]) -> int:
 
 
 def drop_damaged(models_dir: str, digests: Iterable[str]) -> list[str]:
-    """Remove files that are not what their name says, and return their names.
+    """Remove files whose content does not match their name, and return their names.
 
     Ollama renames a finished file without waiting for the disk and never reads it again: after a power loss it
     may be whole in length and empty in content, and the next pull would take it as it is.
@@ -284,7 +284,7 @@ class Bringer:
             flush(self.models_dir, digests)
         after = held_models(self.server.tags()).get(model.name.lower())
         if after is None:
-            raise OllamaError("Ollama says that it has it, and does not list it")
+            raise OllamaError("Ollama reports success, but does not list the model")
         if model.digest and after.digest != model.digest:
             raise OllamaError(
                 f"Ollama lists it with the digest sha256:{after.digest}, wanted is sha256:{model.digest}: the registry "

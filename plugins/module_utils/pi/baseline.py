@@ -157,10 +157,10 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
             f"{', '.join(live.governors_known)}, or '' to leave it alone."
         )
     if not re.fullmatch(r"[a-z_]*", inputs.cpu_governor):
-        refuse("cpu_governor", f"{inputs.cpu_governor!r} is no governor; performance is one.")
+        refuse("cpu_governor", f"{inputs.cpu_governor!r} is not a governor; performance is one.")
     for index, line in enumerate(inputs.boot_config):
         if not re.fullmatch(r"[^\s=#\[\]][^\s=]*=\S[^\n]*|\[[^\]\n]+\]", line):
-            refuse(f"boot_config[{index}]", f"{line!r} is no line of config.txt; write name=value.")
+            refuse(f"boot_config[{index}]", f"{line!r} is not a line of config.txt; write name=value.")
     return found, unfit
 
 

@@ -105,7 +105,7 @@ def check_cidr(cidr: str, variable: str, problems: Problems) -> None:
             meant = f"write {ipaddress.ip_network(cidr, strict=False)}"
         except ValueError:
             meant = "write an address or a network, for example 192.168.1.0/24"
-        problems.add(variable, f"{cidr!r} is no network ({error}); {meant}.")
+        problems.add(variable, f"{cidr!r} is not a network ({error}); {meant}.")
 
 
 def as_path(value: object, variable: str, problems: Problems) -> str:
@@ -149,7 +149,7 @@ def packaged_md5(status: str, path: str) -> str:
 
 
 def is_welcome_page(link: str, file: str, status: str) -> bool:
-    """Tell whether a site is enabled that is the package's own, as it was unpacked."""
+    """Return whether a site is enabled that is the package's own, as it was unpacked."""
     if not os.path.islink(link) or os.path.realpath(link) != os.path.realpath(file):
         return False
     try:
@@ -162,7 +162,7 @@ def is_welcome_page(link: str, file: str, status: str) -> bool:
 
 
 def other_sites() -> tuple[str, ...]:
-    """Return what else nginx is configured to serve, as far as files of the usual directories tell."""
+    """Return what else nginx is configured to serve, as far as files of the usual directories show."""
     found = []
     for directory in (CONF_DIR, SITES_DIR):
         for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:

@@ -47,7 +47,7 @@ class FileSet:
     check: Callable[[Mapping[str, str]], str] | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether anything is to be done."""
+        """Return whether anything is to be done."""
         return bool(self.directories or self.files or self.remove)
 
     def sentences(self) -> list[str]:
@@ -147,7 +147,7 @@ class Planner(Protocol):
 
     Args:
         inputs: The role's inputs by their names without the role's prefix, as the operator wrote them: types are
-            checked and cast here. What the controller adds (files that lie there) is described in
+            checked and cast here. What the controller adds (files that are there) is described in
             plugin_utils/controller_side.py.
         host: The host as it is.
     """

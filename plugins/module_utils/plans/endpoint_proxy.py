@@ -23,7 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import servic
 
 
 def has_group() -> bool:
-    """Tell whether the proxy's group is there."""
+    """Return whether the proxy's group is there."""
     try:
         grp.getgrnam(proxying.USER)
     except KeyError:

@@ -18,7 +18,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates im
 
 
 def has_group(name: str) -> bool:
-    """Tell whether a group is there."""
+    """Return whether a group is there."""
     try:
         grp.getgrnam(name)
     except KeyError:
@@ -41,7 +41,7 @@ def read_live(inputs: decide.Inputs) -> decide.Live:
 
 
 def accept(paths: decide.Paths, mode: str, drafts: Mapping[str, str]) -> str:
-    """Let a client that trusts the CA, or the certificate itself, shake hands with a server that has the files."""
+    """Do a TLS handshake: a client that trusts the CA, or the certificate itself, with a server that has the files."""
     certificate, key, ca = (drafts.get(path, path) for path in (paths.certificate, paths.key, paths.ca))
     problem = pair_problem(certificate, key, ca if mode == "fleet_ca" else "")
     return f"no client could use them: {problem}" if problem else ""

@@ -48,7 +48,7 @@ def read_admin(name: str) -> tuple[tuple[str, ...] | None, str]:
 
 
 def read_kernel_config() -> str:
-    """Return how the kernel was built, or '' where it does not tell."""
+    """Return how the kernel was built, or '' where it does not report it."""
     try:
         with gzip.open("/proc/config.gz", "rt", encoding="utf-8", errors="replace") as file:
             return file.read()

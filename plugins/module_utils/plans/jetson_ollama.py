@@ -108,7 +108,7 @@ class Reader:
         return int((found.get("State") or {}).get("Pid") or 0)
 
     def has_image(self, reference: str) -> bool:
-        """Tell whether Docker has an image."""
+        """Return whether Docker has an image."""
         try:
             return bool(self.info) and self.engine.image(reference) is not None
         except EngineError:

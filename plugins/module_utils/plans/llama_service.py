@@ -29,7 +29,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish impo
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem, pinned_context
 
-#: Seconds that a service may take to say that it is healthy.
+#: Seconds that a service may take to be healthy.
 HEALTH_TIMEOUT = 5
 
 
@@ -57,7 +57,7 @@ def read_release(directory: str) -> str:
 
 
 def can_read(path: str, user: str) -> bool:
-    """Tell whether a user can read a file, by the modes of it and the directories above; yes for one yet to be made."""
+    """Return whether a user can read a file, by its mode and those of its directories; true for one yet to be made."""
     try:
         who = pwd.getpwnam(user)
     except KeyError:
@@ -116,7 +116,7 @@ def health_problem(inputs: decide.Inputs, service: serving.Service) -> str:
         reply = ask(url, timeout=HEALTH_TIMEOUT, tls=pinned_context(certificate) if certificate else None)
     except OSError as error:
         return f"{certificate}: {error}"
-    return "" if reply.status == 200 else f"{url} said {reply.brief()}"
+    return "" if reply.status == 200 else f"{url} answered {reply.brief()}"
 
 
 def read_health(

@@ -97,7 +97,7 @@ def disk_problem(inputs: decide.Inputs, pending: Sequence[Model]) -> list[str]:
 
 
 def is_models(directory: str) -> bool:
-    """Tell whether a directory is a model's of this role: it is published, or a part of one has arrived."""
+    """Return whether a directory is a model's of this role: it is published, or a part of one has arrived."""
     if read_json(os.path.join(directory, MANIFEST)).get("name") == os.path.basename(directory):
         return True
     return all(name.endswith(OWN_ENDINGS) for name in os.listdir(directory))
@@ -143,7 +143,7 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     if prepare or (not receives and os.path.isdir(cache.path)):
         wanted.append(cache)
     directories = FileSet(pending_directories(wanted, read_files(one.path for one in wanted)))
-    # It may be deleted at any time: that it is missing is no difference.
+    # It may be deleted at any time: that it is missing is not a difference.
     made = f"directory {cache.path}: is missing"
     access = {
         model.name: access_differences(

@@ -54,9 +54,9 @@ INFERENCE_ROUTES = (
     "/api/embeddings",
     "/api/generate",
 )
-#: Routes that tell which models there are; GET and HEAD. `ollama` asks for `/` first. /v1/models/NAME belongs to them.
+#: Routes that list models; GET and HEAD. `ollama` asks for `/` first. /v1/models/NAME belongs to them.
 LISTING_ROUTES = ("/", "/v1/models", "/api/ps", "/api/tags", "/api/version")
-#: Tells about one model; POST, and the `ollama` command needs it before it chats.
+#: Describes one model; POST, and the `ollama` command needs it before it chats.
 SHOW_ROUTE = "/api/show"
 
 #: What operators call the keys of this role.
@@ -106,7 +106,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Steps:
-    """What has to be done with the unit. `reason` says why."""
+    """What has to be done with the unit, and the `reason`."""
 
     unmask: bool = False
     daemon_reload: bool = False
@@ -126,7 +126,7 @@ def networks(raw: object, problems: Problems) -> list[str]:
         try:
             ipaddress.ip_network(str(network))
         except ValueError:
-            problems.add(variable, f"{network!r} is no network; write it like 192.168.1.0/24 (host bits zero).")
+            problems.add(variable, f"{network!r} is not a network; write it like 192.168.1.0/24 (host bits zero).")
     return list(map(str, raw))
 
 
@@ -139,7 +139,7 @@ def _certificate(raw: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
                 f"endpoint_proxy_{name}", "is missing; give certificate and key together, or neither for plain HTTP."
             )
         elif path and not path.startswith("/"):
-            problems.add(f"endpoint_proxy_{name}", f"{path!r} is no absolute path; give one of the device.")
+            problems.add(f"endpoint_proxy_{name}", f"{path!r} is not an absolute path; give one of the device.")
     return paths
 
 
@@ -154,14 +154,14 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
     try:
         ipaddress.ip_address(listen)
     except ValueError:
-        problems.add("endpoint_proxy_listen", f"{listen!r} is no IP address; give 0.0.0.0, :: or one of the device.")
+        problems.add("endpoint_proxy_listen", f"{listen!r} is not an IP address; give 0.0.0.0, :: or the device's.")
         listen = defaults.listen
     origins = raw["cors_origins"] if isinstance(raw["cors_origins"], (list, tuple)) else [raw["cors_origins"]]
     for origin in origins:
         if origin != "*" and not ORIGIN.fullmatch(str(origin)):
             problems.add(
                 "endpoint_proxy_cors_origins",
-                f"{origin!r} is no origin; give scheme and host as in https://chat.lan, or *.",
+                f"{origin!r} is not an origin; give scheme and host as in https://chat.lan, or *.",
             )
     if numbers["port"] == numbers["backend_port"] and overlap(BACKEND_ADDRESS, listen):
         problems.add(
@@ -181,7 +181,7 @@ def url_of(settings: Settings) -> str:
 
 
 def port_problem(settings: Settings, owner: str) -> str:
-    """Say that another program, here `owner`, holds the port."""
+    """Return the refusal for a port that another program, `owner`, holds."""
     hint = (
         f" Ollama belongs on {BACKEND_ADDRESS}:{settings.backend_port}, behind the proxy."
         if owner.startswith("ollama")
@@ -213,11 +213,11 @@ def outdated(live_map: str, key_map: str) -> list[str]:
 
 
 def error_body(message: str, kind: str, code: str) -> str:
-    """Return an error as OpenAI's API words them; single quotes would end HAProxy's string."""
+    """Return an error in the form of OpenAI's API; single quotes would end HAProxy's string."""
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-#: What HAProxy says by itself when something goes wrong on the way.
+#: Answers of HAProxy itself when something goes wrong on the way.
 OWN_ERRORS = {
     400: error_body("The request is malformed.", "invalid_request_error", "bad_request"),
     408: error_body("The request did not arrive in time.", "invalid_request_error", "request_timeout"),
@@ -246,7 +246,7 @@ def _answer(status: int, body: str, condition: str, *headers: str) -> str:
 
 
 def _bind(settings: Settings, tls: bool) -> str:
-    """Return the line that says where to listen."""
+    """Return the line with the address to listen on."""
     wild = " v4v6" if settings.listen == "::" else ""
     secure = f" ssl crt {TLS_PEM} alpn http/1.1" if tls else ""
     return f"bind {serving.url_host(settings.listen)}:{settings.port}{wild}{secure}"
@@ -349,7 +349,7 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
         settings: The inputs.
         keys: Keys; only names and scopes are written.
         tls: Whether `TLS_PEM` is there to be used.
-        config_digest: What the running process is to be known by; a worker tells it on its socket.
+        config_digest: What the running process is to be known by; a worker reports it on its socket.
     """
     tls_lines = [
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
@@ -475,7 +475,7 @@ def steps_to_run(unit: Unit, unit_digest: str, loaded: Loaded, config_digest: st
 
 
 def loaded_digest(show_info: str) -> str:
-    """Return the digest that a worker tells in its answer to `show info`."""
+    """Return the digest that a worker reports in its answer to `show info`."""
     found = re.search(r"^description: *(\S+)", show_info, re.M | re.I)
     return found.group(1) if found else ""
 

@@ -69,7 +69,7 @@ def ask(path: str, command: str) -> str:
 def read_loaded() -> proxying.Loaded:
     """Return what the running worker has loaded.
 
-    A file that was changed by hand and loaded may still have the digest in it: times tell that.
+    A file that was changed by hand and loaded may still have the digest in it: times show that.
     """
     info = ask(proxying.ADMIN_SOCKET, "show info")
     now = time.time()
@@ -130,14 +130,14 @@ def read_pem(certificate: str, key: str) -> str:
 
 
 def is_as_packaged() -> bool:
-    """Tell whether the configuration of the distribution's instance is as the package brought it."""
+    """Return whether the configuration of the distribution's instance is as the package brought it."""
     recorded = re.search(rf"^ {DISTRIBUTION_CONFIG} ([0-9a-f]{{32}})", read_text(STATUS), re.M)
     found = hashlib.md5(read_text(DISTRIBUTION_CONFIG).encode(), usedforsecurity=False).hexdigest()
     return bool(recorded and recorded.group(1) == found)
 
 
 def refusal(config: str, drafts: Mapping[str, str]) -> str:
-    """Let HAProxy read a configuration while files that it names have other names; returns why it refuses it."""
+    """Check a configuration with HAProxy while files that it names have other names; return why it is refused."""
     for path, draft in drafts.items():
         config = config.replace(path, draft)
     trial = write_draft(f"{proxying.CONFIG}.trial", config, 0o600)

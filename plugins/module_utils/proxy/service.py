@@ -62,7 +62,7 @@ class Inputs:
 
     @property
     def unit_digest(self) -> str:
-        """Tells the unit apart from others."""
+        """Identifies the unit."""
         return digest(self.unit)[:32]
 
 

@@ -147,7 +147,7 @@ def check_given(
 
 
 def reason_to_issue(found: Found, names: Sequence[str], now: datetime, left: int) -> str:
-    """Say why the fleet's CA has to issue a new certificate; empty where the one on the device stays.
+    """Return why the fleet's CA has to issue a new certificate; empty where the one on the device stays.
 
     Args:
         found: What is on the device.
@@ -172,7 +172,7 @@ def reason_to_issue(found: Found, names: Sequence[str], now: datetime, left: int
 
 
 def key_is_own(found: Found) -> bool:
-    """Tell whether the key on the device was made there: only then a new certificate may be for it."""
+    """Return whether the key on the device was made there: only then a new certificate may be for it."""
     return found.certificate is not None and found.issued_by_ca and found.matches
 
 
@@ -201,7 +201,7 @@ def client_context(ca_file: str) -> ssl.SSLContext:
 
 
 def belongs(certificate: str, key: str) -> bool:
-    """Tell whether a certificate and a key that can be used belong together."""
+    """Return whether a certificate and a key that can be used belong together."""
     try:
         # Without a password OpenSSL would ask the terminal for one.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="-")  # noqa: S106
@@ -211,7 +211,7 @@ def belongs(certificate: str, key: str) -> bool:
 
 
 def pair_problem(certificate: str, key: str, trusted: str = "") -> str:
-    """Let a server with the certificate and key meet a client, without a network.
+    """Do a handshake of a client with a server that has the certificate and key, without a network.
 
     Args:
         certificate: Path of the certificate with its chain.

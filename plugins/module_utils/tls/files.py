@@ -115,7 +115,7 @@ class Inputs:
         names, wrong = parse_names(values["names"])
         problems.found += wrong
         if not GROUP.fullmatch(str(values["group"])):
-            problems.add("endpoint_tls_group", f"{values['group']!r} is no name of a group; give one like edge-slm.")
+            problems.add("endpoint_tls_group", f"{values['group']!r} is not a group name; give one like edge-slm.")
         days, left = cls.days, cls.renew_days
         if mode == "given":
             _controller_path("endpoint_tls_certificate", values["certificate"], "a file", problems)
@@ -152,7 +152,7 @@ def _directory(value: object, problems: Problems) -> str:
     path = str(value or "")
     if not path.startswith("/") or os.path.normpath(path).strip("/") == "" or "\n" in path:
         problems.add(
-            "endpoint_tls_dir", f"{path!r} is no directory of its own; give an absolute path such as /etc/edge-slm/tls."
+            "endpoint_tls_dir", f"{path!r} is not a directory of its own; give an absolute path like /etc/edge-slm/tls."
         )
     return os.path.normpath(path)
 
@@ -161,7 +161,7 @@ def _controller_path(variable: str, value: object, what: str, problems: Problems
     """Refuse a path on the controller that is missing or depends on where a playbook was started."""
     path = str(value or "")
     if not path.startswith(("/", "~")):
-        problems.add(variable, f"{path!r} is no absolute path; give {what} of the controller, as in /etc/… or ~/….")
+        problems.add(variable, f"{path!r} is not an absolute path; give {what} of the controller: /etc/… or ~/….")
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Live:
     group: bool = False
     #: Whether the key there belongs to the certificate there, and both can be used.
     matches: bool = False
-    #: Whether something that is no directory is in the directory's place.
+    #: Whether something that is not a directory is in the directory's place.
     taken: bool = False
     #: Whether there is nothing in the directory but what the role writes.
     only_ours: bool = True
@@ -221,7 +221,7 @@ def plan(inputs: Inputs, live: Live) -> Plan:
     if not inputs.wanted:
         return Plan(needs={"mode": "off"})
     if live.taken:
-        return Plan(unfit=[f"endpoint_tls_dir: {paths.directory} is no directory on this host; give another path."])
+        return Plan(unfit=[f"endpoint_tls_dir: {paths.directory} is not a directory on this host; give another path."])
     files = wanted_files(inputs, live)
     unwanted = [paths.new_key, *([paths.ca] if inputs.mode == "given" else [])]
     directories = FileSet(pending_directories(wanted_directories(inputs), live.files))

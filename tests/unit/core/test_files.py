@@ -78,7 +78,7 @@ def test_a_draft_changes_nothing(tmp_path: Path) -> None:
     assert not os.path.exists(draft)
 
 
-def test_a_link_to_elsewhere_is_no_draft(tmp_path: Path) -> None:
+def test_a_link_to_elsewhere_is_not_a_draft(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("safe", encoding="utf-8")
     path = str(tmp_path / "file")

@@ -22,7 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import (
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Says what it was asked."""
+    """Answers with what it was asked."""
 
     def log_message(self, *_args: Any) -> None:
         pass
@@ -87,7 +87,7 @@ def test_half_an_answer_is_none(url: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["ftp://host/", "/path", "http://", "http://host:port/"])
-def test_what_is_no_url(wrong: str) -> None:
+def test_what_is_not_a_url(wrong: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (one of them is Python's own)
         connection_to(wrong, 1)
 

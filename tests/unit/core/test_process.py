@@ -21,11 +21,11 @@ def test_output(argv: list[str], output: str) -> None:
     assert output_of(argv) == output
 
 
-def test_a_program_that_does_not_end_says_nothing() -> None:
+def test_a_program_that_does_not_end_returns_nothing() -> None:
     assert output_of(["sleep", "5"], timeout=0.1) == ""
 
 
-def test_commands_are_found_whatever_path_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_are_found_whatever_is_in_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert find_command("sh").endswith("/sh")
     assert find_command("edge-slm-no-such-program") == ""

@@ -81,18 +81,18 @@ def test_absent_leaves_what_was_changed_since() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        ('{\n  "dns": ["10.0.0.1"],\n}\n', "/etc/docker/daemon.json, line 3, column 1: this is no JSON"),
+        ('{\n  "dns": ["10.0.0.1"],\n}\n', "/etc/docker/daemon.json, line 3, column 1: this is not JSON"),
         ("live-restore: true\n", "line 1, column 1"),
-        ("[]", "this is no JSON object"),
-        ('{"runtimes": []}', "runtimes is no JSON object"),
+        ("[]", "this is not a JSON object"),
+        ('{"runtimes": []}', "runtimes is not a JSON object"),
     ],
 )
-def test_a_file_that_is_no_json_is_refused(text: str, says: str) -> None:
+def test_a_file_that_is_no_json_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match="left as it is") as error:
         decide.parse_daemon(text)
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "\n"])
@@ -118,7 +118,7 @@ INFO = {
         (OURS, {**INFO, "LiveRestoreEnabled": False}, 10, 20, ["runs without live-restore"]),
         ({**OURS, "data-root": "/x"}, INFO, 10, 20, ["keeps its data in /var/lib/docker, not in /x"]),
         ({**OURS, "log-driver": "journald"}, INFO, 10, 20, ["logs to json-file, not to journald"]),
-        # log-opts are in no answer of the daemon: only the times tell.
+        # log-opts are in no answer of the daemon: only the times show it.
         (OURS, INFO, 20, 10, ["runs since before /etc/docker/daemon.json changed"]),
         ({}, {**INFO, "LiveRestoreEnabled": False}, 0, 20, []),
     ],
@@ -269,7 +269,7 @@ def test_holds(hold: bool, coming: list[str], names: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "foreign", "entries", "mounted", "says"),
+    ("wanted", "foreign", "entries", "mounted", "message"),
     [
         ("", ["other"], [], False, ""),
         ("/var/lib/docker/", ["other"], ["image"], False, ""),
@@ -282,7 +282,7 @@ def test_holds(hold: bool, coming: list[str], names: dict[str, str]) -> None:
         ("docker", [], [], False, "give an absolute path"),
     ],
 )
-def test_moving_dockers_data(wanted: str, foreign: list[str], entries: list[str], mounted: bool, says: str) -> None:
+def test_moving_dockers_data(wanted: str, foreign: list[str], entries: list[str], mounted: bool, message: str) -> None:
     problem = decide.data_root_problem(wanted, "/var/lib/docker", foreign, entries, mounted)
-    assert says in problem
-    assert bool(says) == bool(problem)
+    assert message in problem
+    assert bool(message) == bool(problem)

@@ -1,4 +1,4 @@
-"""Names of images, what registries tell, and what the stream of a pull says."""
+"""Names of images, what registries answer, and what the stream of a pull reports."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def test_names_of_images(text: str, name: str, host: str, repository: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("ollama/ollama:0.17.4", "has no digest, and tags move"),
         ("ollama/ollama", "imagetools inspect ollama/ollama"),
         ("", "has no digest"),
-        ("ollama/ollama@sha256:12", "is no digest"),
-        (f"Ollama/Ollama@{DIGEST}", "is no name of an image"),
+        ("ollama/ollama@sha256:12", "is not a digest"),
+        (f"Ollama/Ollama@{DIGEST}", "is not an image name"),
     ],
 )
-def test_refused_names(text: str, says: str) -> None:
+def test_refused_names(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"digest|name") as error:
         parse_image(text)
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -171,16 +171,16 @@ def test_sizes_with_a_login(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "says"),
+    ("reference", "message"),
     [
         (f"open/x@{DIGEST}", f"gave {TRUE} where {DIGEST} was asked for"),
         ("open/x@sha256:" + "f" * 64, "has no open/x@sha256:ffff"),
     ],
 )
-def test_a_registry_that_lies_or_lacks(host: str, reference: str, says: str) -> None:
+def test_a_registry_that_is_wrong_or_lacks_something(host: str, reference: str, message: str) -> None:
     with pytest.raises(RegistryError, match="the registry") as error:
         Registry(host).sizes(parse_image(f"{host}/{reference}"), "x86_64")
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_registry_that_is_down() -> None:

@@ -1,4 +1,4 @@
-"""The catalogue: what entries may say, what is refused and how, what is left to do."""
+"""The catalogue: what entries may hold, what is refused and how, what is left to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fleet's words: what each engine's roles get, and what is refused."""
+"""The fleet's variables: what each engine's roles get, and what is refused."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_device_meets_the_roles_of_its_board_and_its_engines(
     assert [role for role in met if role not in ("host_baseline", "model_pipeline", "endpoint_tls")] == roles
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(FleetError) as refused:
         plan_device([{"model": "a"}, {"model": "b"}], MODELS, "pi")
     assert len(str(refused.value).splitlines()) == 2

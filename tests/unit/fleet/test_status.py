@@ -57,7 +57,7 @@ def test_a_failure_of_one_engine_does_not_hide_the_other() -> None:
 
 
 @pytest.mark.parametrize(("share", "words"), [(None, ""), (0, "not proven"), (50.4, "50 %"), (100, "100 %")])
-def test_gpu_in_words(share: float | None, words: str) -> None:
+def test_gpu_as_text(share: float | None, words: str) -> None:
     assert gpu_words(share) == words
 
 
@@ -72,6 +72,6 @@ def test_table() -> None:
     )
     assert lines[0].split()[:3] == ["HOST", "SERVICE", "PORT"]
     assert lines[1].split() == ["pi-01", "s", "8080", "llama.cpp", "r", "m", "a" * 12, "no", "4.6", "ok"]
-    assert lines[2].endswith("ok, not what its files say")
+    assert lines[2].endswith("ok, differs from its files")
     assert lines[3].split() == ["pi-03", "no", "service"]
     assert lines[4].endswith("unreachable (Connection refused)")

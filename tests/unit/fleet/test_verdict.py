@@ -59,7 +59,7 @@ def test_what_stands_on_a_pending_role_is_entered_too(pending: str, entered: lis
     assert verdict.lines() == [f"pi-01  {pending}  x: differs"]
 
 
-def test_an_error_of_one_host_is_an_error_of_the_run_and_told_once() -> None:
+def test_an_error_of_one_host_is_an_error_of_the_run_and_reported_once() -> None:
     wrong = {"refusals": ["edge_slm_services[0].port: 80 is not a port"]}
     verdict = judge({"pi-01": look(llama_service=wrong), "pi-02": look(llama_service=wrong), "pi-03": look()})
     assert verdict.errors == ["pi-01, pi-02: edge_slm_services[0].port: 80 is not a port"]

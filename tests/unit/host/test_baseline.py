@@ -80,7 +80,7 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
         ),
         (
             {"admin_user": "ops", "admin_keys": [KEY, "nonsense"]},
-            "host_baseline_admin_keys[1]: is no public key",
+            "host_baseline_admin_keys[1]: is not a public key",
         ),
         ({"ssh_options": {"PasswordAuthentication": "no"}}, "set host_baseline_ssh_password_login"),
         ({"ssh_options": {"AllowUsers": "me"}}, "set host_baseline_ssh_allow_users"),
@@ -122,11 +122,11 @@ def test_bad_inputs_are_refused_by_name(changes: dict[str, Any], part: str) -> N
 )
 def test_unsupported_hosts_are_refused(changes: dict[str, Any], part: str) -> None:
     refusals, unfit = problems(inputs(), {**DEVICE, **changes}, Live())
-    assert refusals == [], "a wrong system is no error in the inventory"
+    assert refusals == [], "a wrong system is not an error in the inventory"
     assert [part in sentence for sentence in unfit] == [True]
 
 
-def test_all_errors_are_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     wrong = inputs(hostname="a.b", packages="x", apt_refresh_seconds="soon", ca_certificates=["/gone.pem"])
     refusals, unfit = problems(wrong, {**DEVICE, "systemd": False}, Live(timezone_known=False))
     assert sorted(text.split(":")[0] for text in refusals) == [
@@ -144,7 +144,7 @@ def test_a_zone_that_only_other_hosts_know_is_no_error_of_the_inventory() -> Non
     assert unfit[0].startswith("host_baseline_timezone: 'US/Pacific' is not known to this host")
 
 
-def test_what_a_host_cannot_have_is_told() -> None:
+def test_what_a_host_cannot_have_is_reported() -> None:
     container = {**DEVICE, "container": True}
     assert set(not_applicable(inputs(), container, Live(hostname="pi-01"))) == {"hostname", "time sync"}
     assert set(not_applicable(inputs(), container, named("pi-01", "x"))) == {"time sync"}

@@ -1,4 +1,4 @@
-"""What tools and thermal zones say, in words."""
+"""The output of tools and thermal zones, as text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.board_health i
         ("", []),
     ],
 )
-def test_throttling_in_words(text: str, words: list[str]) -> None:
+def test_throttling_as_text(text: str, words: list[str]) -> None:
     assert throttling(text) == words
 
 
@@ -40,7 +40,7 @@ def test_the_hottest_zone_that_can_be_believed(readings: list[str], celsius: flo
     assert hottest(readings) == celsius
 
 
-def test_a_host_that_is_no_board_has_nothing_to_say() -> None:
+def test_a_host_that_is_no_board_has_nothing_to_report() -> None:
     assert describe("", "", []) == {"throttled": [], "power_mode": "", "celsius": None, "summary": ""}
 
 

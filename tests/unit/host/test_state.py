@@ -131,7 +131,7 @@ StateChangeTimestampMonotonic=0
     assert not units["none.service"].loaded
 
 
-def test_key_login_overrules_what_the_inventory_says() -> None:
+def test_key_login_overrules_the_inventory() -> None:
     argv = ssh_argv(
         {
             "host": "pi-01",

@@ -281,9 +281,9 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
     [
         ({"swap_mechanism": "disk"}, "jetson_baseline_swap_mechanism: 'disk' is unknown"),
         ({"swap_mib": 1}, "jetson_baseline_swap_mib: must be a whole number from 256 to"),
-        ({"swap_file": "swapfile"}, "jetson_baseline_swap_file: 'swapfile' is no absolute path"),
+        ({"swap_file": "swapfile"}, "jetson_baseline_swap_file: 'swapfile' is not an absolute path"),
         ({"swap_file": "/mnt/swap file"}, "jetson_baseline_swap_file"),
-        ({"jtop_users": ["Me"]}, "jetson_baseline_jtop_users[0]: 'Me' is no user name"),
+        ({"jtop_users": ["Me"]}, "jetson_baseline_jtop_users[0]: 'Me' is not a user name"),
         ({"jtop_users": "me"}, "jetson_baseline_jtop_users: is not a list"),
         ({"clocks": "fast"}, "jetson_baseline_clocks: 'fast' is not a boolean"),
     ],
@@ -357,14 +357,14 @@ def test_a_mode_that_waits_for_a_boot_is_not_set_again() -> None:
     kept = plan(inputs(power_mode="MAXN", reboot=False), BOARD, converged(first, files=waiting))
     assert (kept.pending, kept.needs["reboot"]) == ([], [])
     assert "jetson_baseline_reboot is false" in kept.not_applicable[-1]
-    # Whatever `-q` says meanwhile: it may read what is kept or what is set.
+    # Whatever `-q` prints meanwhile: it may read what is kept or what is set.
     other = converged(first, files=waiting, mode_text="NV Power Mode: MODE_30W\n2\n")
     assert plan(inputs(power_mode="MAXN"), BOARD, other).needs["mode"] == {}
     back = plan(inputs(power_mode="30W"), BOARD, converged(first, files=waiting))
     assert back.needs["mode"] == {"id": 2, "name": "MODE_30W"}
 
 
-def test_a_note_without_its_status_is_no_mode() -> None:
+def test_a_note_without_its_status_is_not_a_mode() -> None:
     """A kill between the two files must not leave the board in the mode it had."""
     files = {NVPMODEL_CONF: file(AGX_ORIN), MODE_STATUS: file("pmode:0002"), MODE_WAITING: file("0\n")}
     found = plan(inputs(power_mode="MAXN"), BOARD, bare(files=files))
@@ -384,7 +384,7 @@ def test_clocks_that_somebody_set_back_are_set_again() -> None:
     assert names_of(found.needs["starts"]) == [(CLOCKS_UNIT, "restarted", True)]
 
 
-def test_a_swap_file_of_another_size_is_off_before_it_is_made_anew() -> None:
+def test_a_swap_file_of_another_size_is_off_before_it_is_made_again() -> None:
     first = plan(inputs(), BOARD, bare())
     found = plan(inputs(swap_mib=8192), BOARD, converged(first))
     assert names_of(found.needs["stops"]) == [(SWAP_UNIT, "stopped", True)]
@@ -421,14 +421,14 @@ def test_upgrades_reboot_only_when_allowed() -> None:
 
 
 @pytest.mark.parametrize("change", [{"jtop_version": ""}, {"jtop_version": "4.3.2"}, {"files": {}}])
-def test_jtop_that_does_not_run_or_is_another_one_is_made_anew(change: dict[str, Any]) -> None:
+def test_jtop_that_does_not_run_or_is_another_one_is_made_again(change: dict[str, Any]) -> None:
     live = converged(plan(inputs(), BOARD, bare()), **change)
     found = plan(inputs(), BOARD, live)
     assert found.needs["jtop"]["install"]
     assert (JTOP_UNIT, "restarted", True) in names_of(found.needs["starts"])
 
 
-def test_jtop_for_a_user_that_is_not_there_is_told() -> None:
+def test_jtop_for_a_user_that_is_not_there_is_reported() -> None:
     found = plan(inputs(jtop_users=["ops"]), BOARD, bare())
     assert found.needs["jtop"]["users"] == ["nvidia"]
     assert "jtop for ops: not applicable: there is no such user" in found.not_applicable

@@ -65,7 +65,7 @@ def test_a_container_is_no_real_jetson() -> None:
 def test_a_bare_host() -> None:
     found = facts(files={}, csv_files={}, outputs={}, engine={})
     assert not found["supported"]
-    assert "no Jetson" in found["refusal"]
+    assert "not a Jetson" in found["refusal"]
     assert found["power_mode"] == {"id": -1, "name": ""}
     assert not found["docker"]["present"]
     assert found["nvidia_toolkit"] == {"version": "", "mode": "", "csv_files": [], "device_nodes": []}

@@ -13,7 +13,7 @@ TARGET_USERSPACE_LIB_DIR_PATH=usr/lib/aarch64-linux-gnu/nvidia
 """
 GENERIC = "BOARD: generic, EABI: aarch64, DATE"
 
-#: First lines as boards print them, the release that they tell, and what the matrix says of it.
+#: First lines as boards print them, the release in them, and what the matrix has for it.
 REAL = [
     (f"# R36 (release), REVISION: 2.0, GCID: 35084178, {GENERIC}: Tue Dec 19 05:55:03 UTC 2023", "6.0 DP", "12.2"),
     (f"# R36 (release), REVISION: 3.0, GCID: 36923193, {GENERIC}: Fri Jul 19 23:24:25 UTC 2024", "6.0", "12.2"),
@@ -37,7 +37,7 @@ def test_supported_releases(line: str, jetpack: str, cuda: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64, DATE: Tue Aug  1 "
@@ -49,14 +49,14 @@ def test_supported_releases(line: str, jetpack: str, cuda: str) -> None:
         ("# R36 (release), REVISION: 9.0, GCID: 1\n", "R36.9.0 is not supported"),
         ("# R40 (release), REVISION: 1.0, GCID: 1\n", "not known here"),
         ("# R39 (release), REVISION: 20.1, GCID: 1\n", "R39.20.1 is not supported"),
-        ("", "is not there: this is no Jetson"),
-        ("Ubuntu\n", "says 'Ubuntu': this is no Jetson"),
+        ("", "is not there: this is not a Jetson"),
+        ("Ubuntu\n", "has 'Ubuntu': this is not a Jetson"),
     ],
 )
-def test_refused_releases(text: str, says: str) -> None:
+def test_refused_releases(text: str, message: str) -> None:
     l4t = parse_release(text)
     assert jetson_matrix.find_row(l4t) is None
-    assert says in jetson_matrix.refusal(l4t)
+    assert message in jetson_matrix.refusal(l4t)
 
 
 def test_every_row_has_a_family_and_a_source() -> None:

@@ -1,4 +1,4 @@
-"""What is told and shown of long work, and how it is detached and found again."""
+"""What is reported and shown of long work, and how it is detached and found again."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def told(done: float, at: float, total: float = 98e6, **more: object) -> dict[st
     ("looks", "expected"),
     [
         ([told(42e6, 5)], "pi-01 | x.gguf | 42 % of 98.0 MB | 8.4 MB/s | 7 s left"),
-        # What lay there when the run began is no work of this run.
+        # What was there when the run began was not done by this run.
         ([told(60e6, 10, first=50e6)], "pi-01 | x.gguf | 61 % of 98.0 MB | 1.0 MB/s | 38 s left"),
         # The rate is that of the last few looks, not of the whole time.
         (
@@ -142,7 +142,7 @@ def test_progress_never_disturbs(path: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("pattern", "said", "expected"),
+    ("pattern", "output", "expected"),
     [
         (r"^\[(?P<done>\d+)/(?P<total>\d+)\]", "[1/9] a\nwarning\n[2/9] b\n", (2, 9)),
         (r"^Progress (?P<done>\d+) of (?P<total>\d+)", "Progress 10 of 20\rProgress 15 of 20\r", (15, 20)),
@@ -150,12 +150,12 @@ def test_progress_never_disturbs(path: str, monkeypatch: pytest.MonkeyPatch) -> 
         (r"^\[(?P<done>\d+)/(?P<total>\d+)\]", "nothing", (0, 0)),
     ],
 )
-def test_last_count(pattern: str, said: str, expected: tuple[int, int]) -> None:
-    assert watched.last_count(re.compile(pattern, re.MULTILINE), said) == expected
+def test_last_count(pattern: str, output: str, expected: tuple[int, int]) -> None:
+    assert watched.last_count(re.compile(pattern, re.MULTILINE), output) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("output", "expected"),
     [
         ("[#2089b0 400.0KiB/33.2MiB(1%) CN:1 DL:115.7KiB ETA:4m51s]", 34812723),
         ("[#2089b0 1B/7B(1%)]\n[#2089b0 1.0GiB/2.0GiB(50%) CN:1]", 2 << 30),
@@ -163,8 +163,8 @@ def test_last_count(pattern: str, said: str, expected: tuple[int, int]) -> None:
         ("", 0),
     ],
 )
-def test_announced_size(said: str, expected: int) -> None:
-    assert announced_size(said) == expected
+def test_announced_size(output: str, expected: int) -> None:
+    assert announced_size(output) == expected
 
 
 def test_a_watched_program_is_heard_whole_and_in_pieces() -> None:
@@ -273,7 +273,7 @@ def test_a_result_that_an_earlier_run_never_saw_is_not_taken_for_ones_own(work: 
     assert work.call("b", 1).returncode == 7
 
 
-def test_killed_work_is_told_as_a_killed_module(work: Work) -> None:
+def test_killed_work_is_reported_as_a_killed_module(work: Work) -> None:
     assert work.state("a", 5) == "running"
     users = {fd.parts[2] for fd in Path("/proc").glob("[0-9]*/fd/*") if is_link_to(fd, work.directory)}
     assert len(users) == 2, "one that works and one that notes how it ends"

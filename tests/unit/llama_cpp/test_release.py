@@ -240,7 +240,7 @@ def test_options(changes: dict[str, Any], expected: dict[str, str]) -> None:
     assert found.cmake_arguments == [f"-D{name}={found.cmake_options[name]}" for name in sorted(found.cmake_options)]
 
 
-def test_a_commit_is_told_by_git_itself() -> None:
+def test_a_commit_is_identified_by_git_itself() -> None:
     assert "LLAMA_BUILD_COMMIT" not in plan().cmake_options
 
 

@@ -22,7 +22,7 @@ HELP = """\
 --host HOST                     address (default: 127.0.0.1), as in [--port]
 """
 
-#: A fake llama-server. BEHAVIOUR stands where each test says what differs from a good one.
+#: A fake llama-server. BEHAVIOUR is where each test puts what differs from a good one.
 FAKE = """\
 #!{python}
 import http.server, json, os, signal, sys, time

@@ -87,7 +87,7 @@ def test_program_that_is_not_there(tmp_path: Path) -> None:
         derive(job(tmp_path, argv=["/nowhere/x", "{output}"]))
 
 
-def test_disk_too_small_is_said_before_the_run(tmp_path: Path) -> None:
+def test_disk_too_small_is_reported_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(DurableError, match=r"disk too small for file: .* MiB to write"):
         derive(job(tmp_path, needs_bytes=1 << 60))
     assert not (tmp_path / "runs").exists()

@@ -57,7 +57,7 @@ def job(hub: Hub, tmp_path: Path, **changes: object) -> Fetch:
 
 
 def left(fetching: Fetch) -> list[str]:
-    """Return what lies where the file was to go."""
+    """Return what is where the file was to go."""
     directory = Path(fetching.dest).parent
     return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
 
@@ -173,7 +173,7 @@ def test_wrong_size(hub: Hub, tmp_path: Path) -> None:
     assert left(fetching) == []
 
 
-def test_disk_too_small_is_said_before_the_first_byte(hub: Hub, tmp_path: Path) -> None:
+def test_disk_too_small_is_reported_before_the_first_byte(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(DurableError, match=r"disk too small for model.gguf .*MiB to write.*MiB free"):
         fetch(job(hub, tmp_path, size=1 << 60))
     assert hub.requests == []

@@ -146,7 +146,7 @@ WHOLE = [*LLAMA, number("x", 1)]
         (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + text("t") + struct.pack("<I", 99), "99 dimensions"),
     ],
 )
-def test_what_is_no_gguf(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_not_a_gguf(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(GgufError, match=message):
         read_header(str(tmp_path / "m"))

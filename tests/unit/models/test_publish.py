@@ -104,7 +104,7 @@ GOOD = artifact("model", "0123456789abcdef" * 4, 5).as_dict()
     [
         (None, "no files"),
         ([], "no files"),
-        (["x"], "which is no file"),
+        (["x"], "which is not a file"),
         ([{**GOOD, "sha256": "abc"}], "no proper kind, sha256 and size"),
         ([{**GOOD, "size": "5"}], "no proper kind, sha256 and size"),
         ([{**GOOD, "kind": "virus"}], "no proper kind, sha256 and size"),

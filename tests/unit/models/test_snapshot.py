@@ -1,4 +1,4 @@
-"""A repository from a hub, and every way in which a hub says no. Needs aria2c."""
+"""A repository from a hub, and every way in which a hub refuses. Needs aria2c."""
 
 from __future__ import annotations
 

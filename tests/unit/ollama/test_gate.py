@@ -37,7 +37,7 @@ def ps(path: str) -> list[dict[str, Any]]:
 #   public/ps-part.json: docs.ollama.com/api/ps, its example (81 % on the GPU, with context_length)
 #   public/ps-2024.json: Ollama's docs/api.md as of commit 28c7813 (June 2024)
 @pytest.mark.parametrize(
-    ("answer", "model", "share", "context", "said"),
+    ("answer", "model", "share", "context", "expected"),
     [
         ("public/ps-all.json", "gemma3", 100.0, 0, []),
         ("public/ps-2024.json", "mistral", 100.0, 0, []),
@@ -46,13 +46,13 @@ def ps(path: str) -> list[dict[str, Any]]:
         ("0.17.4/ps.json", "phi3:mini", 0.0, 2048, ["it runs on the CPU: 0.0 MiB of 137.1 MiB (0.0 %)"]),
     ],
 )
-def test_share_on_the_gpu(answer: str, model: str, share: float, context: int, said: list[str]) -> None:
+def test_share_on_the_gpu(answer: str, model: str, share: float, context: int, expected: list[str]) -> None:
     loaded = find_loaded(ps(answer), model)
     assert loaded
     assert (loaded.share, loaded.context, loaded.proven) == (share, context, share > 0)
     problems = judge(loaded, require_gpu=True, gpu_share=100, context=0)
-    assert len(problems) == len(said)
-    assert all(text in problem for text, problem in zip(said, problems, strict=True))
+    assert len(problems) == len(expected)
+    assert all(text in problem for text, problem in zip(expected, problems, strict=True))
     assert judge(loaded, require_gpu=False, gpu_share=100, context=0) == []
 
 
@@ -116,7 +116,7 @@ def container(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("inspected", "parameters", "log", "said"),
+    ("inspected", "parameters", "log", "expected"),
     [
         (container(runtime="runc"), "", "", "runs with the runtime runc, not nvidia"),
         (container(env=["NVIDIA_VISIBLE_DEVICES=all"]), "", "", "needs JETSON_JETPACK"),
@@ -132,10 +132,10 @@ def container(**changes: Any) -> dict[str, Any]:
         (container(), "", "CUDA driver version is insufficient for CUDA runtime version", "take an image for its L4T"),
     ],
 )
-def test_causes_that_can_be_seen(inspected: dict[str, Any], parameters: str, log: str, said: str) -> None:
+def test_causes_that_can_be_seen(inspected: dict[str, Any], parameters: str, log: str, expected: str) -> None:
     causes = known_causes(Loaded(10, 0, 0), parameters, inspected, log)
     assert len(causes) == 1
-    assert said in causes[0]
+    assert expected in causes[0]
 
 
 def test_a_jetson_image_needs_no_jetpack_variable() -> None:

@@ -78,37 +78,37 @@ def test_names(name: str, normal: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({}, ""),
         ({"name": ""}, "models[0].name: is missing"),
         ({"name": "hf.co/org/repo"}, "prepare it with the model pipeline"),
         ({"name": "registry:5000/library/phi3"}, "give the host as `registry`"),
-        ({"name": "phi 3"}, "is no model name"),
+        ({"name": "phi 3"}, "is not a model name"),
         ({"name": "edge-slm-replaced/x"}, "take another one"),
         ({"digest": "sha256:12"}, "models[0].digest: must be the sha256 of the model's manifest"),
         ({"digest": ""}, "models[0].digest: must be"),
         ({"path": "/m/x.gguf"}, "has digest and path; give digest for a registry"),
-        ({"registry": "https://x"}, "models[0].registry: 'https://x' is no host"),
+        ({"registry": "https://x"}, "models[0].registry: 'https://x' is not a host"),
         ({"registry": "hf.co"}, "models[0].registry: 'hf.co/x/x': a model of Hugging Face"),
         ({"registry": "registry.ollama.ai/library"}, ""),
         ({"template": "x"}, "models[0].template: the pinned digest"),
         ({"digset": "x"}, "models[0].digset: is not known"),
         ({"aliases": "phi3"}, "models[0].aliases: is not a list"),
-        ({"aliases": ["a b"]}, "models[0].aliases[0]: 'a b' is no model name"),
+        ({"aliases": ["a b"]}, "models[0].aliases[0]: 'a b' is not a model name"),
         ({"aliases": ["phi3:mini"]}, "phi3:mini is a name of phi3:mini already"),
         ({"context": "many"}, "models[0].context: must be a whole number from 64 to 16777216; it is 'many'"),
         ({"context": 1}, "models[0].context: must be a whole number from 64 to 16777216; it is 1."),
     ],
 )
-def test_entries_of_a_registry(changes: dict[str, Any], said: str) -> None:
+def test_entries_of_a_registry(changes: dict[str, Any], expected: str) -> None:
     _models, problems = read_models([{**PULLED, **changes}])
-    assert len(problems) == bool(said), problems
-    assert said in "".join(problems)
+    assert len(problems) == bool(expected), problems
+    assert expected in "".join(problems)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({}, ""),
         ({"path": "x.gguf"}, "is not absolute"),
@@ -123,29 +123,29 @@ def test_entries_of_a_registry(changes: dict[str, Any], said: str) -> None:
         ({"context": 4096, "parameters": {"num_ctx": 2048}}, "differ; give one of them"),
     ],
 )
-def test_entries_of_a_file(changes: dict[str, Any], said: str) -> None:
+def test_entries_of_a_file(changes: dict[str, Any], expected: str) -> None:
     _models, problems = read_models([{**FILE, **changes}])
-    assert len(problems) == bool(said), problems
-    assert said in "".join(problems)
+    assert len(problems) == bool(expected), problems
+    assert expected in "".join(problems)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({}, ""),
         ({"context": 2048, "parameters": {"temperature": 0}, "system": "Be brief."}, ""),
-        ({"published": "../smol"}, "models[0].published: '../smol' is no name of a model of model_pipeline"),
+        ({"published": "../smol"}, "models[0].published: '../smol' is not a name of a model of model_pipeline"),
         ({"path": "/m/x.gguf", "sha256": GGUF}, "has path and published"),
         ({"digest": f"sha256:{PIN}"}, "has digest and published; give digest for a registry"),
         ({"registry": "r:5000"}, "models[0].registry: does not belong to a published model"),
         ({"sha256": GGUF}, "models[0].sha256: does not belong to a published model"),
     ],
 )
-def test_entries_of_a_published_model(changes: dict[str, Any], said: str) -> None:
+def test_entries_of_a_published_model(changes: dict[str, Any], expected: str) -> None:
     problems = Problems()
     parse_models([{"name": "smol", "published": "smol", **changes}], problems, published=True)
-    assert len(problems.found) == bool(said), problems.found
-    assert said in "".join(problems.found)
+    assert len(problems.found) == bool(expected), problems.found
+    assert expected in "".join(problems.found)
 
 
 def test_a_published_model_gets_its_context() -> None:
@@ -245,7 +245,7 @@ def inputs(raw: dict[str, Any]) -> str:
             {},
             [[], [], ["edge-slm-replaced/phi3:mini"], []],
         ),
-        # A file: by what the record says it was made of.
+        # A file: by what it was made of, as recorded.
         ([FILE], held(smol_latest=PIN), {}, [["smol:latest"], [], [], []]),
         ([FILE], held(smol_latest=PIN), {"smol:latest": {"digest": PIN, "inputs": inputs(FILE)}}, [[], [], [], []]),
         (
@@ -291,8 +291,8 @@ def test_a_pushed_manifest_is_kept_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"<html>", b'{"layers": [], "config": {}}', b'{"layers": [1]}'])
-def test_what_is_no_manifest(content: bytes) -> None:
-    with pytest.raises(ValueError, match="no manifest of a model"):
+def test_what_is_not_a_manifest(content: bytes) -> None:
+    with pytest.raises(ValueError, match="not a manifest of a model"):
         parse_manifest(content)
 
 
@@ -319,7 +319,7 @@ def test_errors_that_another_attempt_does_not_cure(reason: str, meaning: str) ->
     assert bool(hopeless(reason)) == bool(meaning)
 
 
-# What a server says to one request: lines, and then an end in order (None), a cut, or nothing more.
+# What a server answers to one request: lines, and then an end in order (None), a cut, or nothing more.
 Script = list[tuple[list[str], str]]
 
 
@@ -558,10 +558,10 @@ def test_a_name_that_changes_while_it_is_pulled(fake: Fake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "digest", "said"),
+    ("manifest", "digest", "expected"),
     [
         (MANIFEST, PIN, f"expected sha256:{PIN}, the registry has sha256:{DIGEST}; nothing was pulled"),
-        (b"<html>", hashlib.sha256(b"<html>").hexdigest(), "it is no manifest of a model"),
+        (b"<html>", hashlib.sha256(b"<html>").hexdigest(), "it is not a manifest of a model"),
         (
             MANIFEST + b"\n",
             hashlib.sha256(MANIFEST + b"\n").hexdigest(),
@@ -569,9 +569,9 @@ def test_a_name_that_changes_while_it_is_pulled(fake: Fake) -> None:
         ),
     ],
 )
-def test_nothing_is_pulled_where_the_manifest_is_wrong(fake: Fake, manifest: bytes, digest: str, said: str) -> None:
+def test_nothing_is_pulled_where_the_manifest_is_wrong(fake: Fake, manifest: bytes, digest: str, expected: str) -> None:
     fake.manifest = manifest
-    with pytest.raises(OllamaError, match=said):
+    with pytest.raises(OllamaError, match=expected):
         bringer(fake).bring(wanted(fake, digest), {}, quiet)
     assert fake.calls == []
 
@@ -602,7 +602,7 @@ def test_a_file_is_uploaded_and_made_into_a_model(fake: Fake, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "lines", [['{"error":"unsupported"}'], ['{"status":"parsing GGUF"}', '{"error":"unsupported"}']]
 )
-def test_a_file_that_is_no_model(fake: Fake, tmp_path: Path, lines: list[str]) -> None:
+def test_a_file_that_is_not_a_model(fake: Fake, tmp_path: Path, lines: list[str]) -> None:
     fake.script = [(lines, "end")]
     with pytest.raises(OllamaError, match=r"Ollama does not make a model of .*unsupported"):
         bringer(fake).bring(gguf(tmp_path), {}, quiet)

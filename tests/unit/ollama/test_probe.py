@@ -59,7 +59,7 @@ def test_models_are_known_from_the_disk_where_ollama_does_not_run(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "deep", "says"),
+    ("content", "deep", "message"),
     [
         (CONTENT, False, ""),
         (CONTENT, True, ""),
@@ -70,7 +70,7 @@ def test_models_are_known_from_the_disk_where_ollama_does_not_run(tmp_path: Path
         (b"another", True, "has another content"),
     ],
 )
-def test_damaged_files(tmp_path: Path, content: bytes | None, deep: bool, says: str) -> None:
+def test_damaged_files(tmp_path: Path, content: bytes | None, deep: bool, message: str) -> None:
     stored(tmp_path)
     blob = Path(blob_path(str(tmp_path / "models"), f"sha256:{SHA256}"))
     if content is None:
@@ -79,8 +79,8 @@ def test_damaged_files(tmp_path: Path, content: bytes | None, deep: bool, says: 
         blob.write_bytes(content)
     parts = probe.read_manifest(server.manifest_path(str(tmp_path), "phi3:mini"))
     found = probe.damage(str(tmp_path / "models"), parts, deep)
-    assert says in found
-    assert bool(says) == bool(found)
+    assert message in found
+    assert bool(message) == bool(found)
     assert sorted(path.name for path in blob.parent.iterdir()) in ([blob.name], []), "nothing is written beside them"
 
 

@@ -1,4 +1,4 @@
-"""How Ollama is to run on a Jetson: what works, what is refused, and with which words."""
+"""How Ollama is to run on a Jetson: what works, what is refused, and with which message."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_the_defaults_are_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"port": 80}, "jetson_ollama_port: must be a whole number from 1024 to 65535; it is 80."),
         ({"port": "eleven"}, "it is 'eleven'"),
-        ({"keep_alive": "soon"}, "jetson_ollama_keep_alive: 'soon' is no duration; write 5m"),
+        ({"keep_alive": "soon"}, "jetson_ollama_keep_alive: 'soon' is not a duration; write 5m"),
         ({"context_length": 0}, "jetson_ollama_context_length: must be a whole number from 64 to 16777216; it is 0"),
         ({"num_parallel": 0}, "jetson_ollama_num_parallel: must be a whole number from 1 to 64; it is 0"),
         ({"max_loaded_models": -1}, "jetson_ollama_max_loaded_models: must be a whole number from 1 to 64; it is -1"),
@@ -55,12 +55,12 @@ def test_the_defaults_are_good() -> None:
         ({"kv_cache_type": "q5"}, "choose one of f16, q8_0, q4_0"),
         ({"kv_cache_type": "q8_0", "flash_attention": False}, "q8_0 needs jetson_ollama_flash_attention: true"),
         ({"environment": {"OLLAMA_HOST": "10.0.0.1"}}, "jetson_ollama_environment.OLLAMA_HOST: belongs to the role"),
-        ({"environment": {"A B": "c"}}, "is no name of a variable"),
+        ({"environment": {"A B": "c"}}, "is not a variable name"),
         ({"gpu_share": 101}, "jetson_ollama_gpu_share: must be a whole number from 1 to 100; it is 101"),
         ({"client": "pip"}, "choose one of wrapper, release, none"),
         ({"client": "release"}, "jetson_ollama_client_sha256: must be the tarball's sha256"),
-        ({"models_dir": "models"}, "jetson_ollama_models_dir: 'models' is no directory of its own"),
-        ({"docker_data_root": "/var"}, "jetson_ollama_docker_data_root: '/var' is no directory of its own"),
+        ({"models_dir": "models"}, "jetson_ollama_models_dir: 'models' is not a directory of its own"),
+        ({"docker_data_root": "/var"}, "jetson_ollama_docker_data_root: '/var' is not a directory of its own"),
         (
             {"other_ports": {"proxy": 0}},
             "jetson_ollama_other_ports.proxy: must be a whole number from 1 to",
@@ -71,8 +71,8 @@ def test_the_defaults_are_good() -> None:
         ),
         ({"other_ports": [11434]}, "jetson_ollama_other_ports: [11434] is not a dictionary."),
         ({"models": "phi3:mini"}, "jetson_ollama_models: 'phi3:mini' is not a list."),
-        ({"models_dir": ""}, "jetson_ollama_models_dir: '' is no directory of its own"),
-        ({"published_dir": "models"}, "jetson_ollama_published_dir: 'models' is no directory of its own"),
+        ({"models_dir": ""}, "jetson_ollama_models_dir: '' is not a directory of its own"),
+        ({"published_dir": "models"}, "jetson_ollama_published_dir: 'models' is not a directory of its own"),
         ({"registry_username": "fleet"}, "jetson_ollama_registry_password: is empty, but there is"),
         ({"state": "gone"}, "jetson_ollama_state: 'gone' is not known; choose one of present, absent."),
         ({"require_gpu": "perhaps"}, "jetson_ollama_require_gpu: 'perhaps' is not a boolean"),
@@ -83,8 +83,8 @@ def test_the_defaults_are_good() -> None:
         ({"images": {"orin": IMAGE}}, "jetson_ollama_images.orin: is not known; known are r36, r39."),
     ],
 )
-def test_refused_inputs(changes: dict[str, Any], says: str) -> None:
-    assert says in problems(**changes)
+def test_refused_inputs(changes: dict[str, Any], message: str) -> None:
+    assert message in problems(**changes)
 
 
 @pytest.mark.parametrize("good", ["5m", "24h", "0", "-1", "1h30m", "-1m", "1.5h", "300"])
@@ -139,7 +139,7 @@ def test_every_variable_that_the_role_sets_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(("family", "jetpack"), [("r36", "6"), ("r39", None)])
-def test_ollamas_own_image_is_told_the_jetpack(family: str, jetpack: str | None) -> None:
+def test_ollamas_own_image_is_given_the_jetpack(family: str, jetpack: str | None) -> None:
     assert container(family)["env"].get("JETSON_JETPACK") == jetpack
 
 
@@ -165,7 +165,7 @@ def test_which_images_may_go(images: list[str], gone: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("found", "message"),
     [
         (None, ""),
         ({"Config": {"Labels": {decide.ROLE_LABEL: "jetson_ollama"}}}, ""),
@@ -176,10 +176,10 @@ def test_which_images_may_go(images: list[str], gone: list[str]) -> None:
         ({"Config": {"Image": "x", "Labels": {decide.ROLE_LABEL: decide.PROBE}}}, "docker rename ollama ollama-before"),
     ],
 )
-def test_whose_a_container_is(found: dict[str, Any] | None, says: str) -> None:
+def test_whose_a_container_is(found: dict[str, Any] | None, message: str) -> None:
     problem = decide.ownership_problem(found)
-    assert says in problem
-    assert bool(says) == bool(problem)
+    assert message in problem
+    assert bool(message) == bool(problem)
 
 
 @pytest.mark.parametrize(
@@ -197,17 +197,17 @@ def test_whose_the_command_is(client: str, text: str | None, refused: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("owner", "says"),
+    ("owner", "message"),
     [
         ("", ""),
         ("ollama (process 812)", "jetson_ollama_port: 11435 is taken on this device by ollama (process 812)"),
     ],
 )
-def test_a_port_that_is_taken(owner: str, says: str) -> None:
+def test_a_port_that_is_taken(owner: str, message: str) -> None:
     problems = Problems(prefix="jetson_ollama_")
     decide.check_port(inputs(other_ports={"endpoint_proxy": 11434}), owner, problems)
-    assert says in "".join(problems.found)
-    assert bool(says) == bool(problems.found)
+    assert message in "".join(problems.found)
+    assert bool(message) == bool(problems.found)
 
 
 def test_what_counts_where_the_role_is_removed() -> None:
@@ -251,7 +251,7 @@ PHI3, LLAMA, QWEN = (
 
 
 @pytest.mark.parametrize(
-    ("memory", "changes", "sizes", "says"),
+    ("memory", "changes", "sizes", "message"),
     [
         (30697, {}, [PHI3, LLAMA], ""),
         (7620, {}, [PHI3], ""),
@@ -270,11 +270,11 @@ PHI3, LLAMA, QWEN = (
         (1800, {}, [], "jetson_ollama_memory_reserve_mib: 1536 MiB of the board's 1800 MiB leave 264 MiB"),
     ],
 )
-def test_memory(memory: int, changes: dict[str, Any], sizes: list[Size], says: str) -> None:
+def test_memory(memory: int, changes: dict[str, Any], sizes: list[Size], message: str) -> None:
     problems = Problems(prefix="jetson_ollama_")
     decide.check_memory(inputs(**changes), sizes, memory, problems)
-    assert says in "".join(problems.found)
-    assert bool(says) == bool(problems.found)
+    assert message in "".join(problems.found)
+    assert bool(message) == bool(problems.found)
 
 
 @pytest.mark.parametrize(("free", "fits"), [(6000, True), (5100, False)])

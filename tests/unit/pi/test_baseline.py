@@ -101,7 +101,7 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
 )
 def test_unsupported_systems_are_refused(device: dict[str, Any], part: str) -> None:
     refusals, unfit = problems(inputs(), {**PI, **device}, bare())
-    assert refusals == [], "a wrong system is no error in the inventory"
+    assert refusals == [], "a wrong system is not an error in the inventory"
     assert [part in sentence for sentence in unfit] == [True]
 
 

@@ -31,7 +31,7 @@ def test_an_unknown_state_is_refused(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_reading_any_host_comes_to_an_end(role: str) -> None:
-    """Whatever this machine is: a plan reads it without an error, and says what differs or what it cannot be."""
+    """Whatever this machine is: a plan reads it without an error, and reports what differs or what it cannot be."""
     for state in ("present", "absent"):
         found = planner(role)(inputs(role, state=state), Host())
         assert found.refusals == []
@@ -47,7 +47,7 @@ def test_reading_any_host_comes_to_an_end(role: str) -> None:
         ("jetson_baseline", {"swap_mib": 1.5, "jtop_users": {"a": 1}, "clocks": "fast"}),
     ],
 )
-def test_every_wrong_type_is_told_at_once(role: str, changes: dict[str, Any]) -> None:
+def test_every_wrong_type_is_reported_at_once(role: str, changes: dict[str, Any]) -> None:
     found = planner(role)(inputs(role, **changes), Host())
     assert {sentence.split(":")[0] for sentence in found.refusals} == {f"{role}_{name}" for name in changes}
     gone = planner(role)(inputs(role, state="absent", **changes), Host())

@@ -79,7 +79,7 @@ class Fleet:
         return self.root / "releases" / self.key
 
     def build(self, key: str = "", description: bool = True) -> Path:
-        """Lay a release out and admit it."""
+        """Write the files of a release and admit it."""
         release = self.root / "releases" / (key or self.key)
         staged = release.with_name(f"{release.name}.part")
         for name, text in FILES.items():
@@ -189,7 +189,7 @@ SERVER = "bin/llama-server"
         (lambda release: replace(release / SERVER), f"its file {SERVER} is not the one that was admitted"),
         (lambda release: (release / SERVER).unlink(), f"its file {SERVER} is missing"),
         (lambda release: (release / "selftest.gguf").write_bytes(b"x"), "its file selftest.gguf has 1 bytes, not 5"),
-        (lambda release: (release / "release.json").unlink(), "its release.json does not say which files it has"),
+        (lambda release: (release / "release.json").unlink(), "its release.json does not list its files"),
         (lambda release: release.rename(release.with_name("x")), "is not on this host"),
     ],
 )
@@ -441,7 +441,7 @@ def test_a_mount_point_is_somebody_elses(bare: Fleet, monkeypatch: pytest.Monkey
     assert bare.ask(state="absent").pending == []
 
 
-def test_a_received_release_must_be_what_it_says(bare: Fleet) -> None:
+def test_a_received_release_must_match_its_description(bare: Fleet) -> None:
     release = bare.build(description=False)
     assert content.damage(str(release)) == ""
     staged = release.with_name("other.part")

@@ -151,8 +151,8 @@ def test_a_file_in_a_closed_directory_cannot_be_read(tmp_path: Path) -> None:
     ("reply", "problem"),
     [
         (Reply(200, "{}"), ""),
-        (Reply(503, '{"error": "loading"}'), "http://127.0.0.1:48080/health said "),
-        (Reply(0, "timed out"), "http://127.0.0.1:48080/health said "),
+        (Reply(503, '{"error": "loading"}'), "http://127.0.0.1:48080/health answered "),
+        (Reply(0, "timed out"), "http://127.0.0.1:48080/health answered "),
     ],
 )
 def test_only_running_services_are_asked(

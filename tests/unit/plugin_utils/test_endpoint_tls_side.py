@@ -120,7 +120,7 @@ def test_of_one_file_only_certificates_pass_and_the_key_is_a_secret(folder: Path
         ),
         ("text", "text", [], ["endpoint_tls_certificate: /text holds no", "endpoint_tls_key: /text holds no"]),
         ("nothing", "leaf.key", [], ["endpoint_tls_certificate: there is no file /nothing on the controller"]),
-        ("leaf.pem", "", ["a b"], ["endpoint_tls_names: 'a b'", "endpoint_tls_key: '' is no absolute path"]),
+        ("leaf.pem", "", ["a b"], ["endpoint_tls_names: 'a b'", "endpoint_tls_key: '' is not an absolute path"]),
     ],
 )
 def test_given(folder: Path, certificate: str, key: str, names: list[str], refusals: list[str]) -> None:
@@ -175,7 +175,7 @@ def test_the_cas_passphrase_does_not_travel(folder: Path, authority: Any, values
         ("wrong", {}, "endpoint_tls_ca_passphrase: is not that of ca.key"),
         ("", {}, "endpoint_tls_ca_passphrase: is not that of ca.key"),
         (PASSPHRASE, {"ca.key": "leaf.key"}, "endpoint_tls_ca_dir: ca.key does not belong to ca.pem"),
-        (PASSPHRASE, {"ca.pem": "text"}, "endpoint_tls_ca_dir: ca.pem or ca.key is no PEM"),
+        (PASSPHRASE, {"ca.pem": "text"}, "endpoint_tls_ca_dir: ca.pem or ca.key is not PEM"),
         (PASSPHRASE, {"ca.key": ""}, "endpoint_tls_ca_dir: there is no file"),
         (PASSPHRASE, {"ca.pem": "over.pem", "ca.key": "over.key"}, "endpoint_tls_ca_dir: ca.pem expired on"),
         # With a key alone a killed run is picked up.

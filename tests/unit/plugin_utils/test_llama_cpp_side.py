@@ -40,7 +40,7 @@ def test_files_are_compared(tmp_path: Path) -> None:
     file.write_bytes(b"a")
     assert judge(file, sha256(b"a")) == []
     (other,) = judge(file, sha256(b"b"))
-    assert f"has the sha256 {sha256(b'a')}, the inventory says {sha256(b'b')}; fetch it again" in other
+    assert f"has the sha256 {sha256(b'a')}, the inventory has {sha256(b'b')}; fetch it again" in other
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
 
 
 def changed(value: object, place: str) -> object:
-    """Return another value of the same type, which tells the place that it was set in."""
+    """Return another value of the same type, which shows the place that it was set in."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -57,7 +57,7 @@ def write_fleet(folder: Path, place: str) -> list[str]:
     values: dict[str, dict[str, Any]] = {name: {} for name in PLACES}
     for role in ROLES:
         for full, option in read_role(role).options.items():
-            # A weaker place says something else: what counts is the stronger one.
+            # A weaker place has another value: what counts is the stronger one.
             for weaker in PLACES[1 : PLACES.index(place) + 1]:
                 values[weaker][full] = changed(option.get("default"), weaker)
     for name in ("group_vars", "host_vars"):

@@ -51,21 +51,21 @@ def test_defaults_of_the_role_are_those_of_the_settings() -> None:
         ({"port": 1e4}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is 10000.0."),
         ({"body_max_mib": "many"}, "endpoint_proxy_body_max_mib: must be a whole number from 1 to 1024; it is 'many'."),
         ({"key_connections": 0}, "endpoint_proxy_key_connections: must be a whole number from 1 to 16384; it is 0."),
-        ({"listen": "localhost"}, "endpoint_proxy_listen: 'localhost' is no IP address"),
+        ({"listen": "localhost"}, "endpoint_proxy_listen: 'localhost' is not an IP address"),
         ({"port": 11435}, "the proxy would ask itself"),
         ({"port": 11435, "listen": "::"}, "the proxy would ask itself"),
         ({"port": 11435, "listen": "127.0.0.1"}, "the proxy would ask itself"),
-        ({"cors_origins": ["chat.lan"]}, "endpoint_proxy_cors_origins: 'chat.lan' is no origin"),
-        ({"cors_origins": ["https://chat.lan/"]}, "is no origin"),
-        ({"cors_origins": ["https://a 'b"]}, "is no origin"),
-        ({"allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is no network"),
-        ({"allowed_cidrs": ["192.168.1.1/16"]}, "endpoint_proxy_allowed_cidrs: '192.168.1.1/16' is no network"),
+        ({"cors_origins": ["chat.lan"]}, "endpoint_proxy_cors_origins: 'chat.lan' is not an origin"),
+        ({"cors_origins": ["https://chat.lan/"]}, "is not an origin"),
+        ({"cors_origins": ["https://a 'b"]}, "is not an origin"),
+        ({"allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is not a network"),
+        ({"allowed_cidrs": ["192.168.1.1/16"]}, "endpoint_proxy_allowed_cidrs: '192.168.1.1/16' is not a network"),
         ({"allowed_cidrs": []}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
         ({"allowed_cidrs": "192.168.0.0/16"}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
         ({"allowed_cidrs": None}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
         ({"tls_certificate": "/c"}, "endpoint_proxy_tls_key: is missing"),
         ({"tls_key": "/k"}, "endpoint_proxy_tls_certificate: is missing"),
-        ({"tls_certificate": "c", "tls_key": "/k"}, "endpoint_proxy_tls_certificate: 'c' is no absolute path"),
+        ({"tls_certificate": "c", "tls_key": "/k"}, "endpoint_proxy_tls_certificate: 'c' is not an absolute path"),
     ],
 )
 def test_settings_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -78,7 +78,7 @@ def test_one_port_is_enough_where_addresses_differ() -> None:
     assert settings_of(port=11435, listen="192.168.1.5")[1] == []
 
 
-def test_a_taken_port_is_told_with_its_owner() -> None:
+def test_a_taken_port_is_reported_with_its_owner() -> None:
     text = proxying.port_problem(Settings(), "ollama (process 7)")
     assert text.startswith("port 11434 is taken by ollama (process 7)")
     assert "127.0.0.1:11435, behind the proxy" in text
@@ -150,7 +150,7 @@ def test_other_origins_are_nothing_by_default() -> None:
     )
 
 
-def test_what_is_said_fits_into_single_quotes() -> None:
+def test_what_is_reported_fits_into_single_quotes() -> None:
     config = proxying.render(Settings(cors_origins=("*",)), [CHAT, BOSS], True, "digest")
     assert [line for line in config.splitlines() if line.count("'") % 2] == []
 

@@ -101,7 +101,7 @@ STOPPED: dict[str, Any] = {"active": "inactive", "pid": 0}
             edited(LIVE, proxying.KEY_MAP, mode=0o644),
             [f"file {proxying.KEY_MAP}: its mode is 0644, not 0640"],
         ),
-        # What comes from a file that is pending itself is not told twice.
+        # What comes from a file that is pending itself is not reported twice.
         (
             INPUTS,
             replace(edited(LIVE, proxying.CONFIG, content="x"), loaded=Loaded(LIVE.loaded.digest, current=False)),

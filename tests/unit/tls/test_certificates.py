@@ -213,7 +213,7 @@ def test_reading(folder: Path) -> None:
         with pytest.raises(reading.EncryptedKeyError):
             reading.read_key(locked, passphrase)
     for read in (reading.read_certificate, reading.read_key):
-        with pytest.raises(ValueError):  # noqa: PT011 (cryptography's own words)
+        with pytest.raises(ValueError):  # noqa: PT011 (cryptography's own message)
             read("no PEM")
 
 

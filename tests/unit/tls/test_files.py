@@ -56,16 +56,16 @@ def inputs_of(**changes: Any) -> tuple[Inputs, list[str]]:
         ({"names": []}, ["endpoint_tls_names: is empty"]),
         ({"names": "pi-01"}, ["endpoint_tls_names: is not a list"]),
         ({"names": ["a b"]}, ["endpoint_tls_names: 'a b' is neither"]),
-        ({"ca_dir": "ca"}, ["endpoint_tls_ca_dir: 'ca' is no absolute path; give a directory, backed up,"]),
-        ({"ca_dir": None}, ["endpoint_tls_ca_dir: '' is no absolute path"]),
+        ({"ca_dir": "ca"}, ["endpoint_tls_ca_dir: 'ca' is not an absolute path; give a directory, backed up,"]),
+        ({"ca_dir": None}, ["endpoint_tls_ca_dir: '' is not an absolute path"]),
         ({"days": 1000}, ["endpoint_tls_days: must be a whole number from 1 to 825"]),
         ({"renew_days": 90}, ["endpoint_tls_renew_days: must be a whole number from 0 to 89"]),
-        ({"group": "a b"}, ["endpoint_tls_group: 'a b' is no name of a group"]),
-        ({"dir": "tls"}, ["endpoint_tls_dir: 'tls' is no directory of its own"]),
-        ({"dir": "/"}, ["endpoint_tls_dir: '/' is no directory of its own"]),
-        ({"dir": ""}, ["endpoint_tls_dir: '' is no directory of its own"]),
-        ({"mode": "given", "certificate": ""}, ["endpoint_tls_certificate: '' is no absolute path; give a file"]),
-        ({"mode": "given", "key": "k.pem"}, ["endpoint_tls_key: 'k.pem' is no absolute path; give a file"]),
+        ({"group": "a b"}, ["endpoint_tls_group: 'a b' is not a group name"]),
+        ({"dir": "tls"}, ["endpoint_tls_dir: 'tls' is not a directory of its own"]),
+        ({"dir": "/"}, ["endpoint_tls_dir: '/' is not a directory of its own"]),
+        ({"dir": ""}, ["endpoint_tls_dir: '' is not a directory of its own"]),
+        ({"mode": "given", "certificate": ""}, ["endpoint_tls_certificate: '' is not an absolute path; give a file"]),
+        ({"mode": "given", "key": "k.pem"}, ["endpoint_tls_key: 'k.pem' is not an absolute path; give a file"]),
         ({"mode": "given", "renew_days": -1}, ["endpoint_tls_renew_days: must be a whole number from 0 to 825"]),
         ({"days": 0, "group": "", "dir": "x"}, ["endpoint_tls_dir", "endpoint_tls_group", "endpoint_tls_days"]),
     ],
@@ -171,7 +171,7 @@ def test_pending(inputs: dict[str, Any], live: Live, pending: list[str]) -> None
 
 def test_a_file_in_the_directorys_place() -> None:
     found = plan_of(Live(taken=True), **AS_ISSUED)
-    assert found.unfit == [f"endpoint_tls_dir: {DIR} is no directory on this host; give another path."]
+    assert found.unfit == [f"endpoint_tls_dir: {DIR} is not a directory on this host; give another path."]
 
 
 @pytest.mark.parametrize(
