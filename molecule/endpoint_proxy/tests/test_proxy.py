@@ -683,7 +683,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
         ({"endpoint_proxy_port": 22}, "endpoint_proxy_port: must be a whole number from 1024"),
         ({"endpoint_proxy_port": 11435}, "the proxy would ask itself"),
         ({"endpoint_proxy_tls_key": "/x.key"}, "endpoint_proxy_tls_certificate: is missing"),
-        ({"endpoint_proxy_allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is no network"),
+        ({"endpoint_proxy_allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is not a network"),
         ({"endpoint_proxy_allowed_cidrs": []}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
         ({"endpoint_proxy_allowed_cidrs": "10.0.0.0/8"}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
         ({"endpoint_proxy_prot": 1}, "endpoint_proxy_prot"),
@@ -723,7 +723,7 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
 def test_a_killed_play_is_healed_by_the_next(changing: Proxy, name: str) -> None:
     proxy, new = changing, "new-key-after-the-kill-0001"
     wanted = {"endpoint_proxy_api_keys": keys(chat2=new, boss=proxy.admin)}
-    # Each task's work is a moment: what can be told apart is what lies between them.
+    # Each task's work takes a moment: what can be distinguished is what is between them.
     plays.kill_before(name, CONVERGE, limit=proxy.name, **wanted)
     # Whatever is there now serves: the old keys or the new ones, never none.
     assert 200 in {proxy.ask("GET", "/v1/models", key)[0] for key in (proxy.infer, new)}
@@ -757,7 +757,7 @@ UNIT_FILE = "/etc/systemd/system/edge-slm-proxy.service"
     ],
     ids=["stopped", "disabled", "masked", "edited and loaded", "file mode", "directory mode", "removed"],
 )
-def test_drift_is_told_in_a_sentence_and_healed(proxy: Proxy, drift: str, sentence: str) -> None:
+def test_drift_is_reported_in_a_sentence_and_healed(proxy: Proxy, drift: str, sentence: str) -> None:
     proxy.host.check_output(drift)
     healed = play(proxy, "-v")
     assert healed.returncode == 0, healed.stdout

@@ -96,7 +96,7 @@ def test_of_one_file_with_certificate_and_key_only_the_certificate_is_public() -
         (f"rm {TLS}/ca.pem", f"file {TLS}/ca.pem: is missing"),
     ],
 )
-def test_drift_is_told_in_a_sentence_and_healed(drift: str, sentence: str) -> None:
+def test_drift_is_reported_in_a_sentence_and_healed(drift: str, sentence: str) -> None:
     host = connect("pi-01")
     before = serial(host)
     host.check_output(drift)

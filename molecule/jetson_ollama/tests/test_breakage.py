@@ -45,7 +45,7 @@ def weights(builder: Any) -> tuple[str, int]:
 
 @contextmanager
 def registry_with(builder: Any, where: str, settings: str) -> Iterator[None]:
-    """Let the registry's nginx have further settings for `registry` (manifests) or `blobs` for a while."""
+    """Give the registry's nginx further settings for `registry` (manifests) or `blobs` for a while."""
     file = f"{SETTINGS}/{where}.conf"
     builder.check_output(f"mkdir -p {SETTINGS}")
     builder.check_output(f"echo '{settings}' > {file}")
@@ -59,7 +59,7 @@ def registry_with(builder: Any, where: str, settings: str) -> Iterator[None]:
 
 
 def slow_line(builder: Any) -> AbstractContextManager[None]:
-    """Let files of the registry come slowly."""
+    """Slow down the files of the registry."""
     return registry_with(builder, "blobs", f"limit_rate {SLOW};")
 
 
@@ -135,7 +135,7 @@ def test_a_registry_that_is_away(host: Any, builder: Any) -> None:
 
 
 def test_bytes_that_are_not_those_of_the_manifest(host: Any, builder: Any) -> None:
-    """Ollama tells so inside of an answer that began with 200."""
+    """Ollama reports it inside an answer that began with 200."""
     digest, _size = weights(builder)
     file = f"{BLOBS}/{digest[:2]}/{digest}/data"
     builder.check_output(f"cp --preserve {file} /var/tmp/kept")

@@ -81,7 +81,7 @@ def test_an_answer_goes_on_through_a_restart_of_docker(host: Any) -> None:
 
 @contextmanager
 def changed_file(host: Any, path: str, text: str) -> Iterator[None]:
-    """Let a file hold something else for a while, with its times kept."""
+    """Replace the content of a file for a while, with its times kept."""
     host.check_output(f"cp --preserve {path} /root/kept")
     try:
         host.run_expect([0], f"printf %s '{text}' > {path}")
@@ -97,19 +97,19 @@ R35 = (
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "says"),
+    ("path", "text", "message"),
     [
         ("/etc/nv_tegra_release", R35, "Jetson Linux R35.4.1 is not supported"),
         (
             "/etc/docker/daemon.json",
             '{\n  "dns": [,]\n}',
-            "/etc/docker/daemon.json, line 2, column 11: this is no JSON",
+            "/etc/docker/daemon.json, line 2, column 11: this is not JSON",
         ),
     ],
 )
-def test_a_device_that_cannot_serve_is_refused(host: Any, path: str, text: str, says: str) -> None:
+def test_a_device_that_cannot_serve_is_refused(host: Any, path: str, text: str, message: str) -> None:
     with changed_file(host, path, text):
-        assert says in refused("validate")
+        assert message in refused("validate")
 
 
 def test_without_the_nvidia_runtime_it_is_refused(host: Any) -> None:
@@ -133,7 +133,7 @@ def test_all_wrong_inputs_are_refused_at_once() -> None:
     for part in (
         "jetson_ollama_image: 'ollama/ollama:latest' has no digest",
         "jetson_ollama_port: 22222 is the port of llama-server, too",
-        "jetson_ollama_keep_alive: 'soon' is no duration",
+        "jetson_ollama_keep_alive: 'soon' is not a duration",
         "jetson_ollama_models[0].digest: must be",
     ):
         assert part in said
@@ -202,7 +202,7 @@ def test_what_differs_is_one_sentence_and_is_healed(host: Any, break_it: str, se
     assert "changed=0" in converge()
 
 
-def test_models_outside_the_catalogue_are_told_and_left(host: Any) -> None:
+def test_models_outside_the_catalogue_are_reported_and_left(host: Any) -> None:
     host.check_output("ollama cp phi3:mini somebodys:model")
     assert "does not list: somebodys:model" in " ".join(
         play(SCENARIO / "validate.yml", **converged(host)).stdout.split()
@@ -239,7 +239,7 @@ def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> No
 
 
 def forget_answers(host: Any) -> None:
-    """Let the receipt not know that models have answered: where they are there the role has nothing to do else."""
+    """Remove from the receipt that models have answered: else the role has nothing to do where they are present."""
     forget = (
         "import json; path = '/var/lib/edge-slm/receipts/jetson_ollama.json'; receipt = json.load(open(path)); "
         "receipt.pop('answered', None); json.dump(receipt, open(path, 'w'))"
@@ -247,14 +247,14 @@ def forget_answers(host: Any) -> None:
     host.check_output(f'python3 -c "{forget}"')
 
 
-BRING, ANSWER = task("Bring the models"), task("Let each model answer")
+BRING, ANSWER = task("Pull or create the models"), task("Ask each model for an answer")
 CONFIGURE = task("Configure dockerd, and restart it where it runs with other settings")
 #: Tasks in the order of the run, and what is seen on the Jetson while each works; '' for one whose work is a moment.
 STAGES = [
     (CONFIGURE, ""),
     (CONFIGURE, "test -e /etc/docker/daemon.json"),
     (task("Pull the image"), "ls $(docker info --format '{{.DockerRootDir}}')/tmp/GetImageBlob*"),
-    (task("Run the container"), "docker inspect ollama"),
+    (task("Start the container of Ollama"), "docker inspect ollama"),
     (BRING, ""),
     (ANSWER, "pgrep --full '[o]llama runner'"),
 ]

@@ -34,7 +34,7 @@ def manifest(device: Host, model: str) -> dict[str, Any]:
     ("name", "model"),
     [("builder-01", REAL), ("builder-01", "ready"), ("pi-01", REAL), ("pi-01", "ready"), ("pi-02", REAL)],
 )
-def test_files_are_what_the_manifest_says(name: str, model: str) -> None:
+def test_files_match_the_manifest(name: str, model: str) -> None:
     device = host(name)
     written = manifest(device, model)
     assert written["name"] == model
@@ -47,7 +47,7 @@ def test_files_are_what_the_manifest_says(name: str, model: str) -> None:
         assert device.check_output(f"stat -c '%a %U' {path}") == "644 root"
 
 
-def test_manifest_says_where_the_model_comes_from_and_what_it_needs() -> None:
+def test_manifest_has_where_the_model_comes_from_and_what_it_needs() -> None:
     written = manifest(host("builder-01"), REAL)
     assert len(written["source"]["revision"]) == 40
     assert (written["quantisation"], written["outtype"], written["architecture"]) == ("Q4_K_M", "f16", "llama")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A stand-in for Ollama on 127.0.0.1:11435: answers everything with 200, and tells at /recorded what it was asked.
+"""A stand-in for Ollama on 127.0.0.1:11435: answers everything with 200, and returns at /recorded what it was asked.
 
 POST /api/chat {"think": seconds, "lines": number, "gap": seconds} streams lines as Ollama streams tokens.
 What it does not prove: that Ollama knows a route, or answers it well.
@@ -21,7 +21,7 @@ class Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: /recorded tells it."""
+        """Log nothing: /recorded has it."""
 
     def read_body(self) -> bytes:
         """Return the body, in chunks or whole."""
