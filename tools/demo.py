@@ -29,7 +29,7 @@ QUESTION = "What is the capital of France? Answer in one word."
 
 
 class DemoError(Exception):
-    """Something failed; the message says what, where, and how to look."""
+    """Something failed; the message has what, where, and how to look."""
 
 
 def make_key() -> None:
@@ -110,7 +110,7 @@ def ask(endpoint: dict[str, str]) -> tuple[str, float]:
 
 
 def listing(endpoint: dict[str, str]) -> str:
-    """Return what the Jetson article's own listing prints; only its URL and key are new.
+    """Return what examples/phi3.py prints for an endpoint.
 
     Raises:
         CalledProcessError: When it fails.

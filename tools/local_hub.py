@@ -41,7 +41,7 @@ LFS_SUFFIXES = {".safetensors", ".gguf", ".bin"}
 
 @dataclass(frozen=True)
 class Stored:
-    """What the hub tells about a file. `sha256` is empty for a file that is in git itself."""
+    """What the hub reports about a file. `sha256` is empty for a file that is in git itself."""
 
     size: int
     blob_id: str
@@ -76,13 +76,13 @@ def _stored(path: Path, size: int, _mtime_ns: int) -> Stored:
 
 
 def stored(path: Path) -> Stored:
-    """Return what the hub tells about a file."""
+    """Return what the hub reports about a file."""
     status = path.stat()
     return _stored(path, status.st_size, status.st_mtime_ns)
 
 
 def repository(root: Path, name: str) -> Path:
-    """Return where a repository lies."""
+    """Return where a repository is."""
     return root / f"models--{name.replace('/', '--')}"
 
 
@@ -122,7 +122,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that is no file."""
+    """An answer that is not a file."""
 
     status: int
     body: bytes = b""
@@ -274,7 +274,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         )
 
     def send(self, answer: Answer) -> None:
-        """Send an answer that is no file."""
+        """Send an answer that is not a file."""
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
             self.send_header(name, value)

@@ -41,7 +41,7 @@ def type_cell(option: dict[str, Any]) -> str:
 
 
 def default_cell(option: dict[str, Any]) -> str:
-    """Return an option's default as JSON in code marks, or `required`, or nothing."""
+    """Return an option's default as JSON between backquotes, or `required`, or nothing."""
     if option.get("required"):
         return "required"
     if "default" not in option:

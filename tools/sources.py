@@ -262,7 +262,7 @@ def describe_ollama_image(sources: dict[str, Any]) -> str:
 
 
 def describe_ollama_model(sources: dict[str, Any]) -> str:
-    """Say what answers to the name of the model that Ollama serves."""
+    """Return what answers to the name of the model that Ollama serves."""
     if sources["ollama"]["push"]["models"]:
         return f"a local registry; {REPO.partition('/')[2]} under the name {OLLAMA_MODEL}"
     return f"{OLLAMA_MODEL} of {OLLAMA_REGISTRY.removeprefix('https://')}"
