@@ -33,7 +33,7 @@ class ActionModule(LookingAction):
     """Ask the plans of all roles that the inventory gives a host."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return all plans; what they refuse is no failure of this task."""
+        """Return all plans; what they refuse is not a failure of this task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, given = self.validate_argument_spec(
             {

@@ -12,7 +12,7 @@ short_description: Let the proxy run with its files
 version_added: 0.2.0
 description:
   - Asks the running HAProxy what it has loaded, and reloads or restarts it only where that is not what is wanted,
-    so a plain re-run heals a playbook killed anywhere.
+    so a plain re-run repairs what a killed one left.
   - A reload loses no connection. Workers that still finish old answers forget the keys that are no longer valid, so
     that a client with an open connection is refused too.
 author:

@@ -56,7 +56,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Bring the model from the builder
+- name: Fetch the model from the builder
   edge_slm.fleet.fetched_file:
     url: http://builder-01:8090/models/smollm2/0123456789ab.gguf
     sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

@@ -106,20 +106,20 @@ def main() -> None:
     with Progress.of(module, params["what"], unit=params["unit"]) as progress:
         count, note = (0, 0), ""
 
-        def look(said: str) -> None:
+        def look(output: str) -> None:
             """Report how far it is, or its last line where there is no count."""
             nonlocal count, note
-            counted = last_count(pattern, said) if params["progress"] else (0, 0)
+            counted = last_count(pattern, output) if params["progress"] else (0, 0)
             if counted[1]:
                 count, note = counted, ""
-            elif said.strip():
-                note = tail(said, 1).strip()[:100]
+            elif output.strip():
+                note = tail(output, 1).strip()[:100]
             progress.update(*count, note=note)
 
-        problem, said = run_program(params["argv"], look, cwd=params["chdir"])
+        problem, output = run_program(params["argv"], look, cwd=params["chdir"])
     if problem:
-        module.fail_json(msg=problem, stdout=tail(said, 200))
-    module.exit_json(changed=True, stdout=tail(said, 200))
+        module.fail_json(msg=problem, stdout=tail(output, 200))
+    module.exit_json(changed=True, stdout=tail(output, 200))
 
 
 if __name__ == "__main__":

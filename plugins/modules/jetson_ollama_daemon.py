@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Merges settings into Docker's C(daemon.json) without losing what its owner has there, and notes what was there
     before in a receipt, so that it can be put back.
-  - Restarts dockerd where, and only where, the running daemon differs from the file, so a plain re-run heals a
-    playbook killed anywhere. Containers go on running where live-restore is wanted.
+  - Restarts dockerd where, and only where, the running daemon differs from the file, so a plain re-run repairs
+    what a killed one left. Containers go on running where live-restore is wanted.
   - Unmasks and enables dockerd's units.
   - Moves Docker's data where C(data-root) differs from where it is. It is copied whole and compared first, then
     dockerd is switched; the old directory stays.

@@ -12,7 +12,7 @@ short_description: Start or stop one instance of llama-server@.service
 version_added: 0.1.0
 description:
   - Compares the running process (its variable C(EDGE_SLM_DIGEST)) and the unit with what is wanted.
-  - Unmasks, enables, reloads and restarts only where they differ, so a plain re-run heals a playbook killed anywhere.
+  - Unmasks, enables, reloads and restarts only where they differ, so a plain re-run repairs what a killed one left.
   - Does not wait until the service answers; M(edge_slm.fleet.llama_service_gate) does.
 author:
   - edge_slm.fleet contributors (@edge-slm)

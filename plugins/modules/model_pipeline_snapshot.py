@@ -61,7 +61,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Bring the original weights
+- name: Fetch the original weights
   edge_slm.fleet.model_pipeline_snapshot:
     repo: HuggingFaceTB/SmolLM2-135M-Instruct
     revision: 0123456789abcdef0123456789abcdef01234567
@@ -127,7 +127,7 @@ try:
 except ImportError:
     HfApi = None
 
-ACCESS_MEND = "put a token that may read it into model_pipeline_hf_token (from the environment or a vault)"
+ACCESS_FIX = "put a token that may read it into model_pipeline_hf_token (from the environment or a vault)"
 
 
 class SnapshotError(Exception):
@@ -145,16 +145,16 @@ def refusal(error: Exception, repo: str, revision: str, endpoint: str) -> str:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", 0)
     if isinstance(error, GatedRepoError) or status == 403:
-        return f"source.repo: {repo} is gated on {endpoint}: accept its terms there and {ACCESS_MEND}"
+        return f"source.repo: {repo} is gated on {endpoint}: accept its terms there and {ACCESS_FIX}"
     if isinstance(error, RevisionNotFoundError):
         return (
             f"source.revision: {repo} on {endpoint} has no commit {revision}: take one from its page, "
             "under Files, History"
         )
     if isinstance(error, RepositoryNotFoundError):
-        return f"source.repo: {endpoint} knows no {repo}: correct the name, or if it is private {ACCESS_MEND}"
+        return f"source.repo: {endpoint} knows no {repo}: correct the name, or if it is private {ACCESS_FIX}"
     if status == 401:
-        return f"model_pipeline_hf_token: {endpoint} does not accept the token: {ACCESS_MEND}"
+        return f"model_pipeline_hf_token: {endpoint} does not accept the token: {ACCESS_FIX}"
     if isinstance(error, HfHubHTTPError) and status:
         return f"model_pipeline_hf_endpoint: {endpoint} answered {status} for {repo}: try again later"
     return (
@@ -208,7 +208,7 @@ def bring(params: dict[str, Any], files: list[dict[str, Any]]) -> None:
         try:
             fetch(job)
         except DurableError as error:
-            hint = f". If {params['repo']} is gated, {ACCESS_MEND}" if "401 or 403" in str(error) else ""
+            hint = f". If {params['repo']} is gated, {ACCESS_FIX}" if "401 or 403" in str(error) else ""
             raise SnapshotError(f"{error}{hint}") from error
 
 
@@ -225,7 +225,7 @@ def complete(dest: str, noted: dict[str, Any], inputs: dict[str, Any]) -> bool:
 
 
 def sizes(dest: str, files: list[dict[str, Any]], projector: bool) -> dict[str, int]:
-    """Return about how large the GGUF becomes, by outtype; 0 where the weights are no safetensors."""
+    """Return about how large the GGUF becomes, by outtype; 0 where the weights are not safetensors."""
     weights = [file["path"] for file in files if file["path"].endswith(".safetensors")]
     if not weights:
         return dict.fromkeys(ELEMENT_BYTES, 0)

@@ -47,4 +47,4 @@ def after(inputs: Inputs, plan: dict[str, Any]) -> None:
     if judge and not plan["refusals"] and not plan["unfit"]:
         judge(inputs, plan)
     for kind in ("refusals", "unfit", "waiting", "pending"):
-        plan[kind] = [inputs.in_the_operators_words(sentence) for sentence in plan[kind]]
+        plan[kind] = [inputs.by_the_operators_names(sentence) for sentence in plan[kind]]

@@ -31,7 +31,7 @@ def before(inputs: Inputs) -> None:
         problems.add("endpoint_tls_mode", f"{cast.mode} {x509.MISSING}")
     if cast.wanted and not problems.found:
         (add_given if cast.mode == "given" else add_ca)(inputs, cast, passphrase, problems)
-    inputs.refusals += map(inputs.in_the_operators_words, problems.found)
+    inputs.refusals += map(inputs.by_the_operators_names, problems.found)
 
 
 def ca_paths(cast: Cast) -> tuple[str, str]:
@@ -53,7 +53,7 @@ def read(inputs: Inputs, path: str, variable: str, problems: Problems) -> str:
 
 def warn(inputs: Inputs, sentence: str) -> None:
     """Warn of what is right today and will not be for long."""
-    Display().warning(inputs.in_the_operators_words(sentence))
+    Display().warning(inputs.by_the_operators_names(sentence))
 
 
 def add_given(inputs: Inputs, cast: Cast, _passphrase: str, problems: Problems) -> None:

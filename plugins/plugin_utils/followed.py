@@ -85,8 +85,8 @@ class FollowedAction(ActionBase):  # type: ignore[misc]
 
     def _work(self) -> str:
         """Return the name of this work on the device: the same in each run that wants the same."""
-        told = {name: self._task.args.get(name) for name in self.identity}
-        text = json.dumps([self._task.action.rpartition(".")[2], told], sort_keys=True, default=str)
+        identity = {name: self._task.args.get(name) for name in self.identity}
+        text = json.dumps([self._task.action.rpartition(".")[2], identity], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def _follower(self, task_vars: dict[str, Any]) -> Follower:
@@ -101,11 +101,11 @@ class FollowedAction(ActionBase):  # type: ignore[misc]
         loud = shown(os.environ.get("EDGE_SLM_PROGRESS", ""), TERMINAL)
         while True:
             elapsed = time.monotonic() - started
-            over, told = self._look(directory, pause(elapsed) if loud else UNSEEN)
+            over, state = self._look(directory, pause(elapsed) if loud else UNSEEN)
             if over:
                 return
             if loud:
-                display.display(follower.line(told, time.monotonic() - started, busy))
+                display.display(follower.line(state, time.monotonic() - started, busy))
 
     def _look(self, directory: str, seconds: float) -> tuple[bool, dict[str, Any]]:
         """Wait on the device for the work to end, but no longer than some seconds.
@@ -136,7 +136,7 @@ class FollowedAction(ActionBase):  # type: ignore[misc]
                 f"cannot follow the work in {directory} on the device, it goes on: {answer['stderr'] or answer['rc']}"
             )
         try:
-            told = json.loads(answer["stdout"] or "{}")
+            state = json.loads(answer["stdout"] or "{}")
         except ValueError:
-            told = {}
-        return answer["rc"] == 0, told if isinstance(told, dict) else {}
+            state = {}
+        return answer["rc"] == 0, state if isinstance(state, dict) else {}

@@ -47,7 +47,7 @@ class LookingAction(ActionBase):  # type: ignore[misc]
         plans: dict[str, dict[str, Any]] = {}
         asked: dict[str, Inputs] = {}
         secrets: list[str] = []
-        told: list[dict[str, Any]] = []
+        sent: list[dict[str, Any]] = []
         started = time.monotonic()
         for question in questions:
             known = len(secrets)
@@ -57,11 +57,11 @@ class LookingAction(ActionBase):  # type: ignore[misc]
                 plans[question.name] = Plan(refusals=inputs.refusals).as_dict()
                 continue
             asked[question.name] = inputs
-            told.append({"name": question.name, "role": question.role, "inputs": {**inputs.values, **question.extra}})
+            sent.append({"name": question.name, "role": question.role, "inputs": {**inputs.values, **question.extra}})
         collected = time.monotonic()
         answer = self._execute_module(
             module_name="edge_slm.fleet.host_plans",
-            module_args={"questions": told, "secrets": secrets, **arguments},
+            module_args={"questions": sent, "secrets": secrets, **arguments},
             task_vars=task_vars,
         )
         if answer.get("failed") or answer.get("unreachable") or "plans" not in answer:

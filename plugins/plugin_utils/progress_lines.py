@@ -66,23 +66,23 @@ class Follower:
     _what: str | None = None
     _samples: list[tuple[float, float]] = field(default_factory=list)
 
-    def line(self, told: Mapping[str, Any], elapsed: float, busy: bool = False) -> str:
+    def line(self, state: Mapping[str, Any], elapsed: float, busy: bool = False) -> str:
         """Return the line for one look.
 
         Args:
-            told: What module_utils/jobs/progress.py has written; empty where it has not yet, or does not.
+            state: What module_utils/jobs/progress.py has written; empty where it has not yet, or does not.
             elapsed: Seconds that this run has been waiting.
             busy: The work is one that an earlier run has started.
         """
-        what, done = str(told.get("what", "")), float(told.get("done", 0))
+        what, done = str(state.get("what", "")), float(state.get("done", 0))
         if what != self._what:
             self._what = what
-            self._samples = [(float(told.get("started", 0)), float(told.get("first", 0)))]
+            self._samples = [(float(state.get("started", 0)), float(state.get("first", 0)))]
         elif done < self._samples[-1][1]:  # a program that starts counting again, for its next file
             self._samples = []
-        self._samples = [*self._samples, (float(told.get("updated", 0)), done)][-WINDOW:]
-        parts = [self.host, self.task if self.secret or not what else what, *self._numbers(told, done)]
-        note = "" if self.secret else str(told.get("note", ""))
+        self._samples = [*self._samples, (float(state.get("updated", 0)), done)][-WINDOW:]
+        parts = [self.host, self.task if self.secret or not what else what, *self._numbers(state, done)]
+        note = "" if self.secret else str(state.get("note", ""))
         if len(parts) == 2:
             parts.append(f"{duration(elapsed)} so far")
         if note:
@@ -91,12 +91,12 @@ class Follower:
             parts.append("started by an earlier run")
         return " | ".join(parts)
 
-    def _numbers(self, told: Mapping[str, Any], done: float) -> list[str]:
+    def _numbers(self, state: Mapping[str, Any], done: float) -> list[str]:
         """Return share, rate and time left, as far as they are known."""
-        total, unit = float(told.get("total", 0)), str(told.get("unit", "B"))
+        total, unit = float(state.get("total", 0)), str(state.get("unit", "B"))
         if not done and not total:
             return []
-        if done == total and told.get("note"):  # it has gone on to something that it does not count
+        if done == total and state.get("note"):  # it has gone on to something that it does not count
             return []
         in_bytes = unit == "B"
         amount = size(total or done) if in_bytes else f"{total or done:.0f} {unit}"

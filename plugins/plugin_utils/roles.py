@@ -93,7 +93,7 @@ class Inputs:
     templar: Templar = field(default_factory=Templar)
     loader: DataLoader = field(default_factory=DataLoader)
 
-    def in_the_operators_words(self, sentence: str) -> str:
+    def by_the_operators_names(self, sentence: str) -> str:
         """Return a refusal with the variable that the operator wrote in place of the role's input."""
         for name, variable in self.written_as.items():
             sentence = re.sub(rf"\b{name}\b", variable, sentence)
@@ -151,7 +151,7 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
         try:
             value = inputs.templar.template(source)
         except AnsibleError as error:
-            inputs.refusals.append(inputs.in_the_operators_words(f"{full}: cannot be evaluated: {error}"))
+            inputs.refusals.append(inputs.by_the_operators_names(f"{full}: cannot be evaluated: {error}"))
             continue
         inputs.values[full[len(name) + 1 :]] = _without_secrets(value, option, inputs.secrets)
     return inputs

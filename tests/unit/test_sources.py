@@ -138,7 +138,7 @@ def test_a_models_digest_is_that_of_its_manifest(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("images", "model"), [(DIGESTS, MODEL), ({}, "")])
-def test_the_demo_can_say_which(images: dict[str, str], model: str) -> None:
+def test_the_demo_can_report_which(images: dict[str, str], model: str) -> None:
     push, _ = sources.ollama_source(sources.OLLAMA_VERSIONS, images, model)
     chosen = {"ollama": {"push": push}}
     described = (sources.describe_ollama_image(chosen), sources.describe_ollama_model(chosen))

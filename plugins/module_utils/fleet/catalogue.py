@@ -282,7 +282,7 @@ def _projector(place: str, entry: Mapping[str, Any], source: Source, problems: P
         if not source.converts:
             problems.add(
                 place,
-                "true converts it from the model's repo, but this source is GGUF already: say where it is",
+                "true converts it from the model's repo, but this source is GGUF already: name its file",
             )
         return Projector()
     return Projector(_source(place, given, problems, convertible=False))

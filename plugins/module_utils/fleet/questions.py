@@ -101,7 +101,7 @@ def device_questions(
     found: list[Question] = []
     own = {"llama_cpp_converter": True} if release is None else {**RECEIVING, **release}
     if "llama.cpp" in engines or (release is None and models):
-        # A builder's inputs say how to build, and nothing is built here.
+        # A builder's inputs are about building, and nothing is built here.
         found.append(Question("llama_cpp", "llama_cpp", "devices", own, {"received": release is not None}))
     if models:
         found.append(Question("model_pipeline", "model_pipeline", "devices"))

@@ -94,7 +94,7 @@ def host_report(host: str, results: Sequence[Mapping[str, Any]], board: Mapping[
     }
 
 
-def gpu_words(share: object) -> str:
+def gpu_text(share: object) -> str:
     """Return how much of a model is on a GPU, as text; empty for an engine that does not report it."""
     if not isinstance(share, (int, float)):
         return ""
@@ -108,7 +108,7 @@ def table_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
     for endpoint in report["endpoints"]:
         row = {name: str(endpoint.get(name) or "") for name in COLUMNS}
         row |= {"host": host, "board": board, "sha256": row["sha256"][:SHORT_SHA256]}
-        row |= {"loaded": "yes" if endpoint.get("loaded") else "no", "gpu": gpu_words(endpoint.get("on_gpu"))}
+        row |= {"loaded": "yes" if endpoint.get("loaded") else "no", "gpu": gpu_text(endpoint.get("on_gpu"))}
         if not endpoint.get("in_sync", True):
             row["health"] += ", differs from its files"
         rows.append(row)

@@ -300,7 +300,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     if inputs.admin_user and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", inputs.admin_user):
         refuse("admin_user", f"{inputs.admin_user!r} is not a user name; use lower-case letters, digits, _ and -.")
     if inputs.admin_keys and not admin_of(inputs, live):
-        refuse("admin_keys", "whose are they? Ansible is not connected by SSH: name host_baseline_admin_user.")
+        refuse("admin_keys", "the user is not known: Ansible is not connected by SSH; set host_baseline_admin_user.")
     for index, key in enumerate(inputs.admin_keys):
         if "PRIVATE KEY" in key:
             refuse(f"admin_keys[{index}]", "is a private key; give the public one (the file ending in .pub).")

@@ -134,9 +134,9 @@ def refusal(l4t: L4t) -> str:
     if find_row(l4t):
         return ""
     if not l4t.release:
-        said = f"has {l4t.text!r}" if l4t.text else "is not there"
+        state = f"has {l4t.text!r}" if l4t.text else "is not there"
         return (
-            f"{RELEASE_FILE} {said}: this is not a Jetson with Jetson Linux. Supported are {supported_names()}: "
+            f"{RELEASE_FILE} {state}: this is not a Jetson with Jetson Linux. Supported are {supported_names()}: "
             "flash one of them, or take this host out of the Jetsons."
         )
     advice = REFUSED.get(l4t.release, "it is not known here: flash one of those, or update this collection")

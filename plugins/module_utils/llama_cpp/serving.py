@@ -252,7 +252,7 @@ def parse_instances(raw: object, problems: Problems) -> list[Instance]:
     for port, count in Counter(i.port for i in instances).items():
         if count > 1 and port:
             names = ", ".join(i.name for i in instances if i.port == port)
-            problems.add(variable, f"{count} services want port {port} ({names}); give each a `port` of its own.")
+            problems.add(variable, f"{count} services have port {port} ({names}); give each a `port` of its own.")
     return instances
 
 
@@ -291,7 +291,7 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
         short = len(found.name) < MINIMUM_KEY_LENGTH
         label = f"{where} ({found.name})" if found.name and short else where
         if not found.name:
-            problems.add(f"{where}.name", "is missing; say who uses the key.")
+            problems.add(f"{where}.name", "is missing; name who uses the key.")
         elif not NAME.fullmatch(found.name):
             problems.add(
                 f"{where}.name",

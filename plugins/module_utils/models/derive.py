@@ -153,12 +153,12 @@ def run_program(
         finished = run_watched(argv, look, cwd=cwd, env=env, pass_fds=pass_fds, preexec_fn=die_with_parent)
     except OSError as error:
         return f"cannot run {argv[0]}: {error.strerror}", ""
-    code, said = finished.returncode, finished.stdout
+    code, output = finished.returncode, finished.stdout
     if code == 0:
-        return "", said
+        return "", output
     how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
     hint = " (out of memory? see journalctl -k)" if code == -signal.SIGKILL else ""
-    return f"{os.path.basename(argv[0])} {how}{hint}:\n{tail(said)}", said
+    return f"{os.path.basename(argv[0])} {how}{hint}:\n{tail(output)}", output
 
 
 def tail(output: str, count: int = SHOWN_LINES) -> str:

@@ -204,11 +204,11 @@ def _download(job: Fetch, lock: int) -> None:
     while True:
         before = _part_size(job)
         url, header = resolve(job)
-        code, said = _aria2(program, job, url, header, lock)
+        code, output = _aria2(program, job, url, header, lock)
         if code == 0:
             return
-        if "status=403" in said or "status=410" in said:  # aria2 has one code for all of these
-            code = 24 if "403" in said else 3
+        if "status=403" in output or "status=410" in output:  # aria2 has one code for all of these
+            code = 24 if "403" in output else 3
         if code in HOPELESS:
             raise DurableError(f"cannot fetch {job.shown_url}: {HOPELESS[code]}")
         fruitless = 0 if _part_size(job) > before else fruitless + 1
@@ -216,7 +216,7 @@ def _download(job: Fetch, lock: int) -> None:
             raise DurableError(
                 f"cannot fetch {job.shown_url}: {PASSING.get(code, f'aria2c ended with {code}')}, "
                 f"{fruitless} times in a row with {_part_size(job)} bytes here; run again to go on from there"
-                f"{f' ({said})' if said else ''}"
+                f"{f' ({output})' if output else ''}"
             )
         time.sleep(job.retry_wait)
 
@@ -261,19 +261,19 @@ def _aria2(program: str, job: Fetch, url: str, header: str, lock: int) -> tuple[
     with job.progress as progress:
         finished = run_watched(
             arguments,
-            lambda said: progress.update(_part_size(job), announced_size(said)),
+            lambda output: progress.update(_part_size(job), announced_size(output)),
             stdin_text="\n".join(lines) + "\n",
             pass_fds=(lock,),
         )
     remove(f"{job.part}.aria2")
-    said = [line for line in finished.stdout.splitlines() if "errorCode=" in line or "status=" in line]
-    reason = re.sub(r"^.*?errorCode=\d+ ?", "", said[-1]) if said else ""
+    output = [line for line in finished.stdout.splitlines() if "errorCode=" in line or "status=" in line]
+    reason = re.sub(r"^.*?errorCode=\d+ ?", "", output[-1]) if output else ""
     return finished.returncode, re.sub(r"https?://\S+", job.shown_url, reason)
 
 
-def announced_size(said: str) -> int:
+def announced_size(output: str) -> int:
     """Return the file's size in bytes, rounded, that aria2's summary has; 0 where it has none."""
-    found = re.findall(r"/([0-9.]+)([KMG]i)?B\([0-9]+%\)", said)
+    found = re.findall(r"/([0-9.]+)([KMG]i)?B\([0-9]+%\)", output)
     return int(float(found[-1][0]) * {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[found[-1][1]]) if found else 0
 
 

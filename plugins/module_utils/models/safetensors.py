@@ -20,7 +20,7 @@ HEADER_BYTES = 1 << 20
 
 
 class SafetensorsError(Exception):
-    """The file is no safetensors, or a torn one."""
+    """The file is not safetensors, or a torn one."""
 
 
 def shapes(path: str) -> dict[str, list[int]]:

@@ -96,16 +96,16 @@ def judge(loaded: Loaded | None, *, require_gpu: bool, gpu_share: float, context
 LOG_CAUSES: Sequence[tuple[str, str]] = (
     (
         r"out of memory|cudaMalloc failed|NvMapMemAlloc|unable to allocate .*CUDA",
-        "the memory did not suffice (the log says so): unload other models, take a smaller one, less context or "
+        "there was not enough memory (see the log): unload other models, take a smaller one, less context or "
         "fewer parallel requests; on a Jetson the GPU shares the board's RAM",
     ),
     (
         r"no compatible GPUs were discovered|no nvidia devices detected|inference compute.*library=cpu",
-        "Ollama found no GPU in its container (the log says so)",
+        "Ollama found no GPU in its container (see the log)",
     ),
     (
         r"CUDA driver version is insufficient|error 35\b|unsupported.*(?:driver|L4T)|no kernel image is available",
-        "the image's CUDA libraries do not fit this board's driver (the log says so): take an image for its L4T",
+        "the image's CUDA libraries do not fit this board's driver (see the log): take an image for its L4T",
     ),
 )
 
@@ -152,11 +152,11 @@ def known_causes(
     if causes:
         return causes
     if loaded and loaded.proven:
-        return ["the memory does not suffice for all of it: take a smaller model, less context or fewer parallel ones"]
+        return ["there is not enough memory for all of it: take a smaller model, less context or fewer parallel ones"]
     return [
         "the container was not started with the runtime nvidia",
         "the image was made for another L4T, or JETSON_JETPACK is not set",
-        "the memory did not suffice when the model was loaded",
+        "there was not enough memory when the model was loaded",
         "the model's parameter num_gpu is 0",
     ]
 

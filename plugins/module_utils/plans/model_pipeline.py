@@ -153,8 +153,8 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         if model not in left
     }
     # Who sets a file's mode changes the file: that it is to be read again follows from that.
-    said = [m for m in cast.models if not access.get(m.name)]
-    models = [decide.sentence(model, live[model.name], receives) for model in said]
+    differing = [m for m in cast.models if not access.get(m.name)]
+    models = [decide.sentence(model, live[model.name], receives) for model in differing]
     packages = [name for name in decide.PACKAGES if name not in host.packages]
     waiting = [text for path, text in decide.tools_needed(prepare, cast.tools).items() if not os.path.exists(path)]
     missing = decide.unavailable(left, cast.receive) if receives else []

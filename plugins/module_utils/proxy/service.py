@@ -89,7 +89,7 @@ class Live:
     #: Certificate and key in one text, or why they cannot be used.
     pem: str = ""
     pem_problem: str = ""
-    #: Links at the unit's path, one to /dev/null for a masked unit, are no files.
+    #: Links at the unit's path, one to /dev/null for a masked unit, are not files.
     unit_path_taken: bool = False
 
 

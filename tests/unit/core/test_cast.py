@@ -28,7 +28,7 @@ def test_booleans(value: object, found: bool) -> None:
 
 @pytest.mark.parametrize("value", ["enabled", "", "2", 2, -1, 0.5, None, [], [True], {}, "yes no"])
 @pytest.mark.parametrize("default", [True, False])
-def test_what_is_no_boolean_is_a_problem(value: object, default: bool) -> None:
+def test_what_is_not_a_boolean_is_a_problem(value: object, default: bool) -> None:
     problems = Problems()
     assert as_bool(value, "x", problems, default) is default
     assert problems.found == [f"x: {value!r} is not a boolean (true or false)."]
@@ -46,7 +46,7 @@ def test_whole_numbers(value: object, number: int) -> None:
 @pytest.mark.parametrize(
     "value", [-3, 10, "10", 1.0, 1.5, "1.0", True, False, None, "", "one", [], "1_0", "0x1", "1 2", "²", "٣"]
 )
-def test_what_is_no_whole_number_in_range_is_a_problem(value: object) -> None:
+def test_what_is_not_a_whole_number_in_range_is_a_problem(value: object) -> None:
     problems = Problems()
     assert as_int(value, "x", -2, 9, problems) == -2
     assert as_int(value, "y", -2, 9, problems, 4) == 4

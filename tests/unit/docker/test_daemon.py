@@ -89,7 +89,7 @@ def test_absent_leaves_what_was_changed_since() -> None:
         ('{"runtimes": []}', "runtimes is not a JSON object"),
     ],
 )
-def test_a_file_that_is_no_json_is_refused(text: str, message: str) -> None:
+def test_a_file_that_is_not_json_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match="left as it is") as error:
         decide.parse_daemon(text)
     assert message in str(error.value)

@@ -111,7 +111,7 @@ def test_importance_matrix(name: str) -> None:
         (entry(source={"path": "x.gguf", "sha256": SUM}), ".source.path", "absolute path"),
         (entry(source={**URL, "size": "4G"}), ".source.size", "must be a whole number from 0"),
         (entry(source={**URL, "revision": REVISION}), ".source.revision", "belongs to repo"),
-        (entry(source=URL, projector=True), ".projector", "say where it is"),
+        (entry(source=URL, projector=True), ".projector", "name its file"),
         (entry(projector="yes"), ".projector", "{url, sha256}"),
         (entry(projector=REPO), ".projector.file", "name the file in the repo"),
         (entry(imatrix=REPO), ".imatrix.file", "name the file in the repo"),

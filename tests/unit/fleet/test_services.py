@@ -49,7 +49,7 @@ def test_one_device_may_run_both_engines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("services", "models", "board", "words"),
+    ("services", "models", "board", "expected"),
     [
         ([{"model": "nope"}], MODELS, "pi", ["edge_slm_services[0].model", "nope", "smollm2, phi3-mini"]),
         (["smollm2"], MODELS, "pi", ["edge_slm_services[0]", "dictionary"]),
@@ -88,11 +88,11 @@ def test_one_device_may_run_both_engines() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
-    services: list[Any], models: list[Any], board: str, words: list[str]
+    services: list[Any], models: list[Any], board: str, expected: list[str]
 ) -> None:
     with pytest.raises(FleetError) as refused:
         plan_device(services, models, board)
-    assert [word for word in words if word not in str(refused.value)] == []
+    assert [word for word in expected if word not in str(refused.value)] == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import (
     describe_service,
-    gpu_words,
+    gpu_text,
     host_report,
     render_table,
     table_rows,
@@ -58,7 +58,7 @@ def test_a_failure_of_one_engine_does_not_hide_the_other() -> None:
 
 @pytest.mark.parametrize(("share", "words"), [(None, ""), (0, "not proven"), (50.4, "50 %"), (100, "100 %")])
 def test_gpu_as_text(share: float | None, words: str) -> None:
-    assert gpu_words(share) == words
+    assert gpu_text(share) == words
 
 
 def test_table() -> None:

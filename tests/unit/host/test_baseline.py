@@ -73,7 +73,7 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
         ({"hostname": "pi_01"}, "host_baseline_hostname: 'pi_01'"),
         ({"hostname": "192"}, "host_baseline_hostname: is '192', part of an address"),
         ({"admin_user": "Pi"}, "host_baseline_admin_user"),
-        ({"admin_keys": [KEY]}, "host_baseline_admin_keys: whose are they"),
+        ({"admin_keys": [KEY]}, "host_baseline_admin_keys: the user is not known"),
         (
             {"admin_user": "ops", "admin_keys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]},
             "admin_keys[0]: is a private",
@@ -138,7 +138,7 @@ def test_all_errors_are_reported_at_once() -> None:
     assert len(unfit) == 2
 
 
-def test_a_zone_that_only_other_hosts_know_is_no_error_of_the_inventory() -> None:
+def test_a_zone_that_only_other_hosts_know_is_not_an_inventory_error() -> None:
     refusals, unfit = problems(inputs(timezone="US/Pacific"), DEVICE, Live(timezone_known=False))
     assert refusals == []
     assert unfit[0].startswith("host_baseline_timezone: 'US/Pacific' is not known to this host")

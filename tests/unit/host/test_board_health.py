@@ -40,7 +40,7 @@ def test_the_hottest_zone_that_can_be_believed(readings: list[str], celsius: flo
     assert hottest(readings) == celsius
 
 
-def test_a_host_that_is_no_board_has_nothing_to_report() -> None:
+def test_a_host_that_is_not_a_board_has_nothing_to_report() -> None:
     assert describe("", "", []) == {"throttled": [], "power_mode": "", "celsius": None, "summary": ""}
 
 

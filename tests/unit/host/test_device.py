@@ -209,7 +209,7 @@ def test_describe(files: dict[str, str], architecture: str, cores: int, expected
 
 
 @pytest.mark.parametrize("mark", ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"])
-def test_a_container_on_a_pi_is_no_real_board(mark: str) -> None:
+def test_a_container_on_a_pi_is_not_a_real_board(mark: str) -> None:
     device = describe({**PI_5, mark: ""}, "aarch64", 4)
     assert (device.container, device.real_board) == (True, False)
     assert device.board_model == "Raspberry Pi 5 Model B Rev 1.0"

@@ -307,7 +307,7 @@ def test_bad_inputs_are_refused_by_name(changes: dict[str, Any], part: str) -> N
         ({}, {**BOARD, "systemd": False}, {}, "not booted by systemd"),
     ],
 )
-def test_what_this_board_cannot_be_is_no_error_of_the_inventory(
+def test_what_this_board_cannot_be_is_not_an_inventory_error(
     changes: dict[str, Any], device: dict[str, Any], live: dict[str, Any], part: str
 ) -> None:
     refusals, unfit = problems(inputs(**changes), device, bare(**live))
@@ -439,8 +439,8 @@ def test_a_container_without_stand_ins_has_nothing_of_a_board() -> None:
     found = plan(inputs(power_mode="MAXN", jtop=False), CONTAINER, live)
     assert (found.pending, found.needs["reboot"]) == ([], [])
     assert [text.split(":")[0] for text in found.not_applicable] == ["power mode", "jetson_clocks", "swap"]
-    told = plan(inputs(), CONTAINER, live).not_applicable
-    assert any(text.startswith("jtop.service: not applicable: this is not a real board") for text in told)
+    reasons = plan(inputs(), CONTAINER, live).not_applicable
+    assert any(text.startswith("jtop.service: not applicable: this is not a real board") for text in reasons)
 
 
 def test_absent_takes_away_what_the_role_wrote_and_nothing_else() -> None:

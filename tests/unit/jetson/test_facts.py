@@ -58,7 +58,7 @@ def test_an_orin() -> None:
     }
 
 
-def test_a_container_is_no_real_jetson() -> None:
+def test_a_container_is_not_a_real_jetson() -> None:
     assert not facts(files={**ORIN, "/.dockerenv": ""})["real_jetson"]
 
 

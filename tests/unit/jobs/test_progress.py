@@ -63,7 +63,7 @@ def test_duration(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
 
 
-def told(done: float, at: float, total: float = 98e6, **more: object) -> dict[str, object]:
+def state(done: float, at: float, total: float = 98e6, **more: object) -> dict[str, object]:
     return {
         "what": "x.gguf",
         "unit": "B",
@@ -79,25 +79,25 @@ def told(done: float, at: float, total: float = 98e6, **more: object) -> dict[st
 @pytest.mark.parametrize(
     ("looks", "expected"),
     [
-        ([told(42e6, 5)], "pi-01 | x.gguf | 42 % of 98.0 MB | 8.4 MB/s | 7 s left"),
+        ([state(42e6, 5)], "pi-01 | x.gguf | 42 % of 98.0 MB | 8.4 MB/s | 7 s left"),
         # What was there when the run began was not done by this run.
-        ([told(60e6, 10, first=50e6)], "pi-01 | x.gguf | 61 % of 98.0 MB | 1.0 MB/s | 38 s left"),
+        ([state(60e6, 10, first=50e6)], "pi-01 | x.gguf | 61 % of 98.0 MB | 1.0 MB/s | 38 s left"),
         # The rate is that of the last few looks, not of the whole time.
         (
-            [told(10e6, 10), told(20e6, 20), told(21e6, 30), told(22e6, 40), told(23e6, 50)],
+            [state(10e6, 10), state(20e6, 20), state(21e6, 30), state(22e6, 40), state(23e6, 50)],
             "pi-01 | x.gguf | 23 % of 98.0 MB | 100.0 kB/s | 12 min left",
         ),
-        ([told(10e6, 10), *[told(10e6, 10 * n) for n in range(2, 6)]], "pi-01 | x.gguf | 10 % of 98.0 MB | 0 B/s"),
-        ([told(10e6, 10, total=0)], "pi-01 | x.gguf | 10.0 MB | 1.0 MB/s"),
-        ([told(99e6, 10)], "pi-01 | x.gguf | 100 % of 98.0 MB | 9.9 MB/s"),
-        ([told(100, 10, 412, unit="steps")], "pi-01 | x.gguf | 24 % of 412 steps | 10.0 steps/s | 31 s left"),
-        ([told(100, 1000, 412, unit="steps")], "pi-01 | x.gguf | 24 % of 412 steps | 6.0 steps/min | 52 min left"),
-        ([told(32, 40)], "pi-01 | x.gguf | 0 % of 98.0 MB | 1 B/s"),
+        ([state(10e6, 10), *[state(10e6, 10 * n) for n in range(2, 6)]], "pi-01 | x.gguf | 10 % of 98.0 MB | 0 B/s"),
+        ([state(10e6, 10, total=0)], "pi-01 | x.gguf | 10.0 MB | 1.0 MB/s"),
+        ([state(99e6, 10)], "pi-01 | x.gguf | 100 % of 98.0 MB | 9.9 MB/s"),
+        ([state(100, 10, 412, unit="steps")], "pi-01 | x.gguf | 24 % of 412 steps | 10.0 steps/s | 31 s left"),
+        ([state(100, 1000, 412, unit="steps")], "pi-01 | x.gguf | 24 % of 412 steps | 6.0 steps/min | 52 min left"),
+        ([state(32, 40)], "pi-01 | x.gguf | 0 % of 98.0 MB | 1 B/s"),
         # The next file of the same program, and the next piece of work.
-        ([told(90e6, 10), told(1e6, 11), told(3e6, 12)], "pi-01 | x.gguf | 3 % of 98.0 MB | 2.0 MB/s | 48 s left"),
-        ([told(90e6, 10), told(1e6, 12, what="y", started=11)], "pi-01 | y | 1 % of 98.0 MB | 1.0 MB/s | 97 s left"),
-        ([told(0, 5, 0, note="Collecting torch")], "pi-01 | x.gguf | 7 s so far | Collecting torch"),
-        ([told(98e6, 5, note="Installing torch")], "pi-01 | x.gguf | 7 s so far | Installing torch"),
+        ([state(90e6, 10), state(1e6, 11), state(3e6, 12)], "pi-01 | x.gguf | 3 % of 98.0 MB | 2.0 MB/s | 48 s left"),
+        ([state(90e6, 10), state(1e6, 12, what="y", started=11)], "pi-01 | y | 1 % of 98.0 MB | 1.0 MB/s | 97 s left"),
+        ([state(0, 5, 0, note="Collecting torch")], "pi-01 | x.gguf | 7 s so far | Collecting torch"),
+        ([state(98e6, 5, note="Installing torch")], "pi-01 | x.gguf | 7 s so far | Installing torch"),
         ([{}], "pi-01 | Fetch | 7 s so far"),
     ],
 )
@@ -107,7 +107,7 @@ def test_line(looks: list[dict[str, object]], expected: str) -> None:
 
 
 def test_a_line_of_a_secret_task_holds_numbers_alone() -> None:
-    line = Follower("pi-01", "Fetch", secret=True).line(told(42e6, 5, note="token"), 7.0, busy=True)
+    line = Follower("pi-01", "Fetch", secret=True).line(state(42e6, 5, note="token"), 7.0, busy=True)
     assert line == "pi-01 | Fetch | 42 % of 98.0 MB | 8.4 MB/s | 7 s left | started by an earlier run"
 
 
@@ -215,9 +215,9 @@ class Work:
     def state(self, run: str, seconds: float) -> str:
         done = self.call(run, seconds)
         assert done.returncode == 0, done
-        told = json.loads(done.stdout)["edge_slm_follow"]
-        assert told["directory"] == str(self.directory)
-        return str(told["state"])
+        state = json.loads(done.stdout)["edge_slm_follow"]
+        assert state["directory"] == str(self.directory)
+        return str(state["state"])
 
     def wait(self) -> None:
         subprocess.run(["flock", "--shared", "--timeout", "10", str(self.directory), "true"], check=True)

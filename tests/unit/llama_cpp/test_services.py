@@ -265,8 +265,8 @@ def test_what_differs(was: str, expected: str) -> None:
         ({"memory_reserve_mib": -1}, "llama_service_memory_reserve_mib: must be a whole number from 0"),
         ({"memory_overhead_mib": "much"}, "llama_service_memory_overhead_mib: must be a whole number from 0"),
         ({"load_mib_per_second": 0}, "llama_service_load_mib_per_second: must be a whole number from 1"),
-        ({"models_dir": "models"}, "llama_service_models_dir: 'models' will not do"),
-        ({"config_dir": "/etc"}, "llama_service_config_dir: '/etc' will not do; give an absolute path of 2"),
+        ({"models_dir": "models"}, "llama_service_models_dir: 'models' is not valid"),
+        ({"config_dir": "/etc"}, "llama_service_config_dir: '/etc' is not valid; give an absolute path of 2"),
         ({"unit": "", "unit_problem": "no variable"}, "llama_service: the template of its unit cannot be rendered: no"),
     ],
 )

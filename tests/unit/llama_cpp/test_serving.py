@@ -119,7 +119,7 @@ def test_parse_instances_casts_and_defaults() -> None:
         ([{"model": "m", "extra_args": ["--port=1"]}], ["--port belongs to the role"]),
         ([{"model": "m", "extra_args": ["a\nb"]}], ["line break"]),
         ([{"model": "m"}, {"model": "m", "port": 8081}], ["2 services are named m"]),
-        ([{"model": "m"}, {"model": "n"}], ["2 services want port 8080 (m, n)"]),
+        ([{"model": "m"}, {"model": "n"}], ["2 services have port 8080 (m, n)"]),
     ],
 )
 def test_bad_instances(raw: Any, parts: list[str]) -> None:

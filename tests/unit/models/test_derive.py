@@ -112,7 +112,7 @@ def test_environment_and_directory(tmp_path: Path) -> None:
     assert Path(wanted.dest).read_text() == f"here in {tmp_path}\n"
 
 
-def test_kill_9_takes_the_program_along_and_a_second_run_heals(tmp_path: Path) -> None:
+def test_kill_9_takes_the_program_along_and_a_second_run_completes(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import *\n"

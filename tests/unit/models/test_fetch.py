@@ -224,7 +224,7 @@ def test_an_unchanged_file_is_not_read_again(hub: Hub, tmp_path: Path, monkeypat
     assert fetch(fetching) is False
 
 
-def test_git_sums(tmp_path: Path) -> None:
+def test_git_checksums(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"hello\n")
     # git hash-object of the same content
     assert Digest("", "git-sha1").of(str(tmp_path / "x")).hex == "ce013625030ba8dba906f756967f9e9ca394464a"

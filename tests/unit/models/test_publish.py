@@ -119,10 +119,10 @@ def test_manifests_that_are_refused(entries: Any, message: str) -> None:
 
 
 def test_releases(tmp_path: Path) -> None:
-    told = {"key": "k", "cpu_class": "x86-64-v3", "file": "k.tar.gz", "sha256": "0" * 64, "size": 3}
-    (tmp_path / "x86-64-v3.json").write_text(str(told).replace("'", '"'))
+    descriptor = {"key": "k", "cpu_class": "x86-64-v3", "file": "k.tar.gz", "sha256": "0" * 64, "size": 3}
+    (tmp_path / "x86-64-v3.json").write_text(str(descriptor).replace("'", '"'))
     (tmp_path / "k.tar.gz.json").write_text('{"inputs": {"key": "k"}, "sha256": "0", "size": 3}')
     (tmp_path / "torn.json").write_text('{"key": ')
-    assert releases(str(tmp_path)) == {"x86-64-v3": told}
+    assert releases(str(tmp_path)) == {"x86-64-v3": descriptor}
     assert releases(str(tmp_path / "absent")) == {}
     assert published(str(tmp_path / "absent")) == {}

@@ -87,13 +87,13 @@ def test_a_second_name_is_found_by_its_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted", "wrong"), [(2048, 2048, False), (2048, 4096, True), (0, 4096, False), (2048, 0, False)]
+    ("found", "wanted", "wrong"), [(2048, 2048, False), (2048, 4096, True), (0, 4096, False), (2048, 0, False)]
 )
-def test_context(told: int, wanted: int, wrong: bool) -> None:
-    problems = judge(Loaded(1, 1, told), require_gpu=True, gpu_share=100, context=wanted)
+def test_context(found: int, wanted: int, wrong: bool) -> None:
+    problems = judge(Loaded(1, 1, found), require_gpu=True, gpu_share=100, context=wanted)
     assert bool(problems) == wrong
     if wrong:
-        assert f"its context is {told} tokens, wanted are {wanted}" in problems[0]
+        assert f"its context is {found} tokens, wanted are {wanted}" in problems[0]
 
 
 GOOD: dict[str, Any] = {
@@ -122,7 +122,7 @@ def container(**changes: Any) -> dict[str, Any]:
         (container(env=["NVIDIA_VISIBLE_DEVICES=all"]), "", "", "needs JETSON_JETPACK"),
         (container(env=["JETSON_JETPACK=6", "NVIDIA_VISIBLE_DEVICES=void"]), "", "", "lets no device into"),
         (container(), "num_gpu                        0", "", "num_gpu 0 limits"),
-        (container(), "", "cudaMalloc failed: out of memory", "the memory did not suffice (the log says so)"),
+        (container(), "", "cudaMalloc failed: out of memory", "there was not enough memory (see the log)"),
         (
             container(),
             "",
@@ -145,7 +145,7 @@ def test_a_jetson_image_needs_no_jetpack_variable() -> None:
 
 def test_nothing_seen_lists_what_it_usually_is() -> None:
     assert len(known_causes(Loaded(10, 0, 0), "num_gpu -1", GOOD, "")) == 4
-    assert "memory does not suffice" in known_causes(Loaded(10, 5, 0), "", GOOD, "")[0]
+    assert "not enough memory" in known_causes(Loaded(10, 5, 0), "", GOOD, "")[0]
 
 
 def test_other_models_take_memory() -> None:

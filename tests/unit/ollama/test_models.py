@@ -488,7 +488,7 @@ def test_the_time_is_up(fake: Fake) -> None:
         pull(fake, seconds=0.3)
 
 
-def test_drips_are_no_progress() -> None:
+def test_drips_are_not_progress() -> None:
     clock = [0.0]
     state = PullState(SIZES, 100, 10_000, now=lambda: clock[0])
     state.begin()

@@ -129,7 +129,7 @@ def test_bad_inputs_are_refused_by_name(changes: dict[str, Any], live: dict[str,
         ({"cpu_governor": "turbo"}, {}, "choose one of ondemand, performance"),
     ],
 )
-def test_what_this_board_cannot_be_is_no_error_of_the_inventory(
+def test_what_this_board_cannot_be_is_not_an_inventory_error(
     changes: dict[str, Any], live: dict[str, Any], part: str
 ) -> None:
     refusals, unfit = problems(inputs(**changes), PI, bare(**live))

@@ -165,7 +165,7 @@ def test_what_does_not_fit_is_not_received(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "statvfs", lambda _path: Disk)
     (text,) = ask(tmp_path, receive_url=URL, receive=[manifest()]).unfit
     assert text.startswith("model_pipeline_path: disk too small for m: ")
-    assert ask(tmp_path, receive_url=URL).unfit == [], "how large it is only the manifest tells"
+    assert ask(tmp_path, receive_url=URL).unfit == [], "only the manifest has the size"
 
 
 def test_tools_are_waited_for(tmp_path: Path) -> None:
@@ -211,8 +211,8 @@ def test_with_nothing_to_prepare_nothing_is_pending(tmp_path: Path, models: list
         ({"receive": "m"}, "model_pipeline_receive: is not a list of manifests"),
         ({"receive_url": "ftp://x"}, "model_pipeline_receive_url: 'ftp://x' must be"),
         ({"hf_endpoint": ""}, "model_pipeline_hf_endpoint: '' must be"),
-        ({"path": "models"}, "model_pipeline_path: 'models' will not do; give an absolute path"),
-        ({"cache_path": "/var"}, "model_pipeline_cache_path: '/var' will not do; give an absolute path of 2"),
+        ({"path": "models"}, "model_pipeline_path: 'models' is not valid; give an absolute path"),
+        ({"cache_path": "/var"}, "model_pipeline_cache_path: '/var' is not valid; give an absolute path of 2"),
     ],
 )
 def test_wrong_inputs_are_refused(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

@@ -46,7 +46,7 @@ def test_only_certificates_leave_the_controller(tmp_path: Path) -> None:
         (KEY, "holds no certificate in PEM form"),
     ],
 )
-def test_files_that_are_no_certificates_are_refused_beside_all_else(
+def test_files_that_are_not_certificates_are_refused_beside_all_else(
     tmp_path: Path, content: str | None, problem: str
 ) -> None:
     file = tmp_path / "ca.pem"

@@ -146,7 +146,7 @@ def test_an_undefined_input_refuses_its_role_alone() -> None:
 def test_a_refusal_names_what_the_operator_wrote() -> None:
     given = variables(edge_slm_api_keys="none", llama_service_api_keys=trust_as_template("{{ edge_slm_api_keys }}"))
     inputs = collect("llama_service", DataLoader(), given)
-    assert inputs.in_the_operators_words("llama_service_api_keys[0].key: is too short.") == (
+    assert inputs.by_the_operators_names("llama_service_api_keys[0].key: is too short.") == (
         "edge_slm_api_keys[0].key: is too short."
     )
 

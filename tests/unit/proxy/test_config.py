@@ -44,7 +44,7 @@ def test_defaults_of_the_role_are_those_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"port": 80}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is 80."),
         ({"port": True}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is True."),
@@ -68,10 +68,10 @@ def test_defaults_of_the_role_are_those_of_the_settings() -> None:
         ({"tls_certificate": "c", "tls_key": "/k"}, "endpoint_proxy_tls_certificate: 'c' is not an absolute path"),
     ],
 )
-def test_settings_are_refused(changes: dict[str, Any], words: str) -> None:
+def test_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     found = settings_of(**changes)[1]
     assert len(found) == 1
-    assert words in found[0]
+    assert message in found[0]
 
 
 def test_one_port_is_enough_where_addresses_differ() -> None:
@@ -105,8 +105,8 @@ def test_each_key_has_a_backend_and_infer_keys_a_fence() -> None:
 def test_the_frontend_answers_before_it_lets_through() -> None:
     """The order is the security: refused first, only then is anything of a request passed on."""
     config = proxying.render(Settings(), [CHAT], False, "digest")
-    words = ("status 401", "del-header Authorization", "del-header X-Api-Key", "use_backend")
-    places = [config.index(word) for word in words]
+    message = ("status 401", "del-header Authorization", "del-header X-Api-Key", "use_backend")
+    places = [config.index(word) for word in message]
     assert places == sorted(places)
 
 

@@ -19,7 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import
         ("", 5, Loaded("")),
         ("Uptime_sec: 60\ndescription: abc\n", 100, Loaded("abc")),
         ("Uptime_sec: 60\ndescription: abc\n", 5, Loaded("abc", current=False)),
-        # Written and loaded within one second, which an uptime in whole seconds does not tell apart.
+        # Written and loaded within one second, which an uptime in whole seconds does not distinguish.
         ("Uptime_sec: 60\ndescription: abc\n", 60.0, Loaded("abc")),
         # A clock that was set back.
         ("Uptime_sec: 60\ndescription: abc\n", -1000, Loaded("abc")),

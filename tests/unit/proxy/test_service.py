@@ -217,10 +217,10 @@ def test_removal(live: Live, pending: list[str]) -> None:
 
 def test_no_key_and_no_certificate_is_in_what_comes_back() -> None:
     found: Plan = decide.plan(SECURE, replace(Live(), pem=PEM))
-    told = repr(found.as_dict())
-    assert CHAT.key not in told
-    assert PEM not in told
-    assert proxying.key_digest(CHAT.key) not in told
+    returned = repr(found.as_dict())
+    assert CHAT.key not in returned
+    assert PEM not in returned
+    assert proxying.key_digest(CHAT.key) not in returned
     secret = {file.path: file.secret for file in found.files["configure"].files}
     assert secret == {
         proxying.KEY_MAP: True,

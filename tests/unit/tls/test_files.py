@@ -198,8 +198,8 @@ def test_what_was_issued_is_written_with_the_key_that_it_is_for(new_key: bool, k
 )
 def test_no_key_is_in_what_comes_back(inputs: dict[str, Any], live: Live) -> None:
     found = plan_of(live, **inputs)
-    told = repr(found.as_dict())
-    assert "SECRET" not in told
+    returned = repr(found.as_dict())
+    assert "SECRET" not in returned
     assert all(one.secret for files in found.files.values() for one in files.files)
     certificates = [one.content for files in found.files.values() for one in files.files if one.path == CERT]
     assert [text for text in certificates if "PRIVATE" in text] == []
