@@ -86,7 +86,7 @@ def test_refused_by_name_with_what_to_do_before_anything_changes(case: str) -> N
     text = refused("site.yml", limit=devices, **variables)
     assert [word for word in words if word not in text] == [], text[-2000:]
     assert "changed: [" not in text
-    assert "TASK [Enter" not in text
+    assert "TASK [Apply" not in text
 
 
 def test_status_shows_every_device(tmp_path_factory: pytest.TempPathFactory) -> None:
