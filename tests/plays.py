@@ -55,7 +55,7 @@ def play(*arguments: str | Path, limit: str = "", **variables: Any) -> subproces
     )
 
 
-def said(run: subprocess.CompletedProcess[str]) -> str:
+def printed_by(run: subprocess.CompletedProcess[str]) -> str:
     """Return all that a playbook has printed, without the line breaks that YAML puts into messages."""
     return " ".join((run.stdout + run.stderr).split())
 
@@ -71,7 +71,7 @@ def refused(*arguments: str | Path, limit: str = "", **variables: Any) -> str:
     """Run playbooks that must fail; return what they printed, in one line."""
     run = play(*arguments, limit=limit, **variables)
     assert run.returncode != 0, run.stdout[-5000:]
-    return said(run)
+    return printed_by(run)
 
 
 def changes(text: str) -> list[int]:

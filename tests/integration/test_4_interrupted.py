@@ -1,4 +1,4 @@
-"""kill -9 at each stage of an upgrade: the old endpoint keeps answering, and a plain re-run heals."""
+"""kill -9 at each stage of an upgrade: the old endpoint keeps answering, and a plain re-run completes it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def served_file(pi: Device, key: str) -> str:
         return str(json.load(props)["model_path"])
 
 
-def test_killed_at_every_stage_then_healed(upgrade: dict[str, Any], key: str) -> None:
+def test_killed_at_every_stage_then_completed(upgrade: dict[str, Any], key: str) -> None:
     before = {pi.name: served_file(pi, key) for pi in PIS}
     current = connect("pi-01").check_output(f"readlink {CURRENT}")
     for stage, name, sign in STAGES:

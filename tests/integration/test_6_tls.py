@@ -31,22 +31,22 @@ def secure_url(place: Device) -> str:
 
 
 @pytest.fixture(scope="module")
-def words(place: Device, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Switch TLS on; yields the fleet's words for it."""
-    words = {
+def variables(place: Device, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Switch TLS on; yields the fleet's variables for that."""
+    variables = {
         "edge_slm_tls_mode": "fleet_ca",
         "edge_slm_tls_ca_dir": str(tmp_path_factory.mktemp("ca") / "fleet"),
         "edge_slm_tls_names": [place.name, place.address],
     }
-    run(place, "service", **words)
-    yield words
+    run(place, "service", **variables)
+    yield variables
     run(place, "service", edge_slm_tls_mode="off")
     assert place.client(KEY_FILE.read_text().strip()).models.list().data
 
 
 @pytest.fixture
-def ca(words: dict[str, Any]) -> Path:
-    return Path(words["edge_slm_tls_ca_dir"], "ca.pem")
+def ca(variables: dict[str, Any]) -> Path:
+    return Path(variables["edge_slm_tls_ca_dir"], "ca.pem")
 
 
 def served(place: Device, ca: Path, name: str) -> str:
@@ -86,7 +86,7 @@ def test_the_certificate_is_for_its_names_alone(place: Device, ca: Path) -> None
         served(place, ca, "elsewhere.lan")
 
 
-def test_nothing_is_said_in_clear(place: Device, ca: Path, key: str) -> None:
+def test_nothing_is_answered_in_clear(place: Device, ca: Path, key: str) -> None:
     with pytest.raises(openai.APIConnectionError):
         place.client(key).models.list()
     with socket.create_connection((place.address, place.port), timeout=30) as plain:
@@ -94,22 +94,22 @@ def test_nothing_is_said_in_clear(place: Device, ca: Path, key: str) -> None:
         assert b"HTTP" not in plain.recv(1024)
 
 
-def test_verify_and_status_ask_by_tls(place: Device, words: dict[str, Any], tmp_path: Path) -> None:
-    assert secure_url(place) in run(place, "verify", **words)
-    run(place, "status", **words, edge_slm_status_dir=str(tmp_path))
+def test_verify_and_status_ask_by_tls(place: Device, variables: dict[str, Any], tmp_path: Path) -> None:
+    assert secure_url(place) in run(place, "verify", **variables)
+    run(place, "status", **variables, edge_slm_status_dir=str(tmp_path))
     report = json.loads((tmp_path / f"{place.name}.json").read_text())
     assert {row["health"] for row in report["endpoints"]} == {"ok"}
 
 
-def test_renewed_before_it_ends_and_served_at_once(place: Device, words: dict[str, Any], ca: Path) -> None:
+def test_renewed_before_it_ends_and_served_at_once(place: Device, variables: dict[str, Any], ca: Path) -> None:
     first = served(place, ca, place.name)
-    assert changes(run(place, "service", **words)) == [0]
+    assert changes(run(place, "service", **variables)) == [0]
     assert served(place, ca, place.name) == first
     due = {"endpoint_tls_days": 100, "endpoint_tls_renew_days": 95}
-    assert "it ends on" in run(place, "service", **words, **due)
+    assert "it ends on" in run(place, "service", **variables, **due)
     renewed = served(place, ca, place.name)
     assert renewed != first
-    assert changes(run(place, "service", **words, **due)) == [0]
+    assert changes(run(place, "service", **variables, **due)) == [0]
 
 
 def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(place: Device, ca: Path, key: str) -> None:
@@ -123,8 +123,8 @@ def test_a_key_of_another_certificate_is_refused_while_the_endpoint_goes_on(plac
         check=True,
         capture_output=True,
     )
-    words = {"edge_slm_tls_mode": "given", "edge_slm_tls_names": []}
-    text = refused("playbooks/service.yml", limit=place.name, **words, **given)
+    variables = {"edge_slm_tls_mode": "given", "edge_slm_tls_names": []}
+    text = refused("playbooks/service.yml", limit=place.name, **variables, **given)
     assert "edge_slm_tls_key: does not belong" in text
     assert changes(text) == [0]
     assert served(place, ca, place.name) == before

@@ -1,4 +1,4 @@
-"""What somebody changed on live devices: told by drift.yml in a sentence each, healed by a plain run of site.yml."""
+"""What somebody changed on live devices: reported by drift.yml in a sentence each, fixed by a plain run of site.yml."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ ROUNDS: list[list[Drift]] = [
 
 
 def drifted(tmp_path: Path) -> tuple[int, dict[str, Any]]:
-    """Return what drift.yml tells: exit code and report."""
+    """Return what drift.yml reports: exit code and report."""
     file = tmp_path / "drift.json"
     done = plays.play("playbooks/drift.yml", edge_slm_drift_file=str(file))
     assert file.exists(), done.stdout + done.stderr
@@ -93,7 +93,7 @@ def test_there_are_25_kinds() -> None:
 
 
 @pytest.mark.parametrize("drifts", ROUNDS, ids=["first", "second"])
-def test_drift_is_told_in_a_sentence_each_and_healed_by_a_plain_run(tmp_path: Path, drifts: list[Drift]) -> None:
+def test_drift_is_reported_in_a_sentence_each_and_fixed_by_a_plain_run(tmp_path: Path, drifts: list[Drift]) -> None:
     code, report = drifted(tmp_path)
     assert (code, {host: found["pending"] for host, found in report["hosts"].items() if found["pending"]}) == (0, {})
 
@@ -102,12 +102,12 @@ def test_drift_is_told_in_a_sentence_each_and_healed_by_a_plain_run(tmp_path: Pa
         assert done.rc == 0, f"{drift.command}: {done.stderr}"
     code, report = drifted(tmp_path)
     assert code == 2
-    untold = [
+    unreported = [
         drift
         for drift in drifts
         if not any(drift.named in sentence for sentence in report["hosts"][drift.host]["pending"].get(drift.role, []))
     ]
-    assert untold == [], json.dumps(report, indent=1)
+    assert unreported == [], json.dumps(report, indent=1)
 
     plays.played("site.yml")
     assert drifted(tmp_path)[0] == 0
@@ -128,7 +128,7 @@ def test_a_wrong_variable_of_one_host_changes_nothing_on_any(tmp_path: Path) -> 
 
 
 def test_a_full_disk_of_one_device_drops_that_one(tmp_path: Path) -> None:
-    """The others are brought back meanwhile; the report names the device and the reason; room heals it."""
+    """The others are repaired meanwhile; the report names the device and the reason; with room a run repairs it."""
     for host in ("pi-01", "pi-02"):
         connect(host).check_output(f"systemctl stop {SERVICE}")
     connect("pi-02").check_output(f"mount -t tmpfs -o size=10m tmpfs {MODELS}")

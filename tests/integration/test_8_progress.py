@@ -37,8 +37,8 @@ class Slow:
 
     def started(self, name: str) -> list[str]:
         """The requests for a file: the hub notes each when it begins."""
-        said = self.device.check_output("journalctl --unit edge-slm-test-hub --output cat")
-        return [line for line in said.splitlines() if f"/{self.revision}/{name} " in line]
+        journal = self.device.check_output("journalctl --unit edge-slm-test-hub --output cat")
+        return [line for line in journal.splitlines() if f"/{self.revision}/{name} " in line]
 
 
 @pytest.fixture(scope="module")

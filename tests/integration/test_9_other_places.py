@@ -35,7 +35,7 @@ KEEP = (
 )
 
 
-def test_everything_lies_somewhere_else(tmp_path: Path) -> None:
+def test_everything_is_somewhere_else(tmp_path: Path) -> None:
     connect("builder-01").check_output(KEEP)
     plays.played("site.yml", **OTHER)
     pi = connect("pi-01")

@@ -468,7 +468,7 @@ def test_each_request_is_logged_by_its_keys_name(proxy: Proxy) -> None:
     assert "path=/healthz" not in [line for line in journal.splitlines() if "status=200" in line]
 
 
-def test_metrics_tell_keys_apart(proxy: Proxy) -> None:
+def test_metrics_distinguish_keys(proxy: Proxy) -> None:
     def count(name: str, code: str) -> int:
         text = proxy.ask("GET", "/metrics", proxy.admin)[1]
         pattern = rf'^haproxy_backend_http_responses_total{{proxy="key-{name}",code="{code}"}} (\d+)'
@@ -647,7 +647,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
         assert renewed != before
         assert master(proxy) == process
         # What cannot work is refused, and the old one goes on.
-        for pem, key, words in (
+        for pem, key, message in (
             ("one", "ended", "does not belong"),
             ("ended", "ended", "expired"),
             ("none", "one", "is missing or empty"),
@@ -658,7 +658,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
             }
             refused = play(proxy, **bad)
             assert refused.returncode != 0
-            assert words in plays.said(refused)
+            assert message in plays.printed_by(refused)
             assert "endpoint_proxy_tls_certificate" in refused.stdout
             assert "changed=0" in refused.stdout
             assert served(proxy)[0] == renewed
@@ -673,7 +673,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("inputs", "words"),
+    ("inputs", "message"),
     [
         ({"endpoint_proxy_api_keys": []}, "endpoint_proxy_api_keys: is empty"),
         ({"endpoint_proxy_api_keys": [{"name": "a", "key": "short"}]}, "the key has 5 characters"),
@@ -690,10 +690,10 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
-def test_bad_input_is_refused_before_any_change(recorder: Proxy, inputs: dict[str, Any], words: str) -> None:
+def test_bad_input_is_refused_before_any_change(recorder: Proxy, inputs: dict[str, Any], message: str) -> None:
     done = play(recorder, **inputs)
     assert done.returncode != 0
-    assert words in plays.said(done)
+    assert message in plays.printed_by(done)
     assert "changed=0" in done.stdout
     assert recorder.ask("GET", "/v1/models", recorder.infer)[0] == 200
 
@@ -705,7 +705,7 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
     try:
         done = play(proxy, endpoint_proxy_port=12345)
         assert done.returncode != 0
-        assert "port 12345 is taken by python3" in plays.said(done)
+        assert "port 12345 is taken by python3" in plays.printed_by(done)
         assert "changed=0" in done.stdout
     finally:
         proxy.host.check_output("systemctl stop port-thief")
@@ -720,7 +720,7 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
         plays.task("Wait until Ollama answers through the proxy"),
     ],
 )
-def test_a_killed_play_is_healed_by_the_next(changing: Proxy, name: str) -> None:
+def test_a_killed_play_is_completed_by_the_next(changing: Proxy, name: str) -> None:
     proxy, new = changing, "new-key-after-the-kill-0001"
     wanted = {"endpoint_proxy_api_keys": keys(chat2=new, boss=proxy.admin)}
     # Each task's work takes a moment: what can be distinguished is what is between them.
@@ -757,11 +757,11 @@ UNIT_FILE = "/etc/systemd/system/edge-slm-proxy.service"
     ],
     ids=["stopped", "disabled", "masked", "edited and loaded", "file mode", "directory mode", "removed"],
 )
-def test_drift_is_reported_in_a_sentence_and_healed(proxy: Proxy, drift: str, sentence: str) -> None:
+def test_drift_is_reported_in_a_sentence_and_fixed(proxy: Proxy, drift: str, sentence: str) -> None:
     proxy.host.check_output(drift)
-    healed = play(proxy, "-v")
-    assert healed.returncode == 0, healed.stdout
-    assert f"pending: - '{sentence}' refusals:" in plays.said(healed)
+    fixed = play(proxy, "-v")
+    assert fixed.returncode == 0, fixed.stdout
+    assert f"pending: - '{sentence}' refusals:" in plays.printed_by(fixed)
     assert "changed=0" in play(proxy).stdout
     wait_for_health(proxy, 200)
     assert "nbthread 2" in proxy.host.check_output("cat /etc/edge-slm/proxy/haproxy.cfg")

@@ -78,13 +78,13 @@ def test_of_one_file_with_certificate_and_key_only_the_certificate_is_public() -
     both.chmod(0o600)
     host = connect("builder-01")
     host.check_output(f"cat {TLS}/key.pem >> {TLS}/certificate.pem")
-    code, said = converge("builder-01", endpoint_tls_certificate=str(both), endpoint_tls_key=str(both))
-    assert (code, changes(said)) == (0, [1]), said[-2000:]
-    assert f"file {TLS}/certificate.pem: its text differs" in said
+    code, output = converge("builder-01", endpoint_tls_certificate=str(both), endpoint_tls_key=str(both))
+    assert (code, changes(output)) == (0, [1]), output[-2000:]
+    assert f"file {TLS}/certificate.pem: its text differs" in output
     assert host.file(f"{TLS}/certificate.pem").content_string == text("tls-given/builder.pem")
     assert host.file(f"{TLS}/key.pem").content_string == text("tls-given/builder.key")
     secret = text("tls-given/builder.key").splitlines()[1]
-    assert [word for word in ("PRIVATE KEY", secret) if word in said] == []
+    assert [word for word in ("PRIVATE KEY", secret) if word in output] == []
 
 
 @pytest.mark.parametrize(
@@ -96,21 +96,21 @@ def test_of_one_file_with_certificate_and_key_only_the_certificate_is_public() -
         (f"rm {TLS}/ca.pem", f"file {TLS}/ca.pem: is missing"),
     ],
 )
-def test_drift_is_reported_in_a_sentence_and_healed(drift: str, sentence: str) -> None:
+def test_drift_is_reported_in_a_sentence_and_fixed(drift: str, sentence: str) -> None:
     host = connect("pi-01")
     before = serial(host)
     host.check_output(drift)
-    code, said = converge("pi-01")
-    assert (code, changes(said)) == (0, [1]), said[-2000:]
-    assert f"pending: - '{sentence}' refusals:" in " ".join(said.split())
+    code, output = converge("pi-01")
+    assert (code, changes(output)) == (0, [1]), output[-2000:]
+    assert f"pending: - '{sentence}' refusals:" in " ".join(output.split())
     assert changes(converge("pi-01")[1]) == [0]
     assert serial(host) == before
 
 
 def test_another_directory() -> None:
     host = connect("pi-02")
-    code, said = converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere")
-    assert code == 0, said[-2000:]
+    code, output = converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere")
+    assert code == 0, output[-2000:]
     assert host.check_output("ls -A /srv/tls-elsewhere").split() == ["ca.pem", "certificate.pem", "key.pem"]
     assert changes(converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere")[1]) == [0]
     assert converge("pi-02", endpoint_tls_dir="/srv/tls-elsewhere", endpoint_tls_state="absent")[0] == 0
@@ -121,34 +121,34 @@ def test_another_directory() -> None:
 def test_one_that_ends_soon_is_renewed_for_the_same_key() -> None:
     host = connect("pi-01")
     before, key = serial(host), fingerprint(host)
-    code, said = converge("pi-01", endpoint_tls_days=100, endpoint_tls_renew_days=95)
-    assert code == 0, said[-2000:]
-    assert "it ends on" in said
+    code, output = converge("pi-01", endpoint_tls_days=100, endpoint_tls_renew_days=95)
+    assert code == 0, output[-2000:]
+    assert "it ends on" in output
     assert serial(host) != before
     assert fingerprint(host) == key
-    assert "PRIVATE KEY" not in said
-    assert "the passphrase of a test" not in said
+    assert "PRIVATE KEY" not in output
+    assert "the passphrase of a test" not in output
 
 
 def test_new_names_new_certificate() -> None:
     host = connect("pi-01")
-    code, said = converge("pi-01", endpoint_tls_names=["pi-01.lan"])
-    assert (code, "its names have changed" in said) == (0, True), said[-2000:]
+    code, output = converge("pi-01", endpoint_tls_names=["pi-01.lan"])
+    assert (code, "its names have changed" in output) == (0, True), output[-2000:]
     assert "DNS:pi-01.lan" in host.check_output(f"openssl x509 -in {TLS}/certificate.pem -noout -ext subjectAltName")
 
 
 def test_a_pair_torn_by_a_power_cut_is_replaced() -> None:
     host = connect("pi-01")
     host.check_output(f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {TLS}/key.pem")
-    code, said = converge("pi-01")
-    assert (code, "it does not belong to the key" in said) == (0, True), said[-2000:]
+    code, output = converge("pi-01")
+    assert (code, "it does not belong to the key" in output) == (0, True), output[-2000:]
 
 
 def test_another_ca_is_made_once_for_all_devices() -> None:
     shutil.rmtree(FLEET / "tls-ca")
-    code, said = converge("pi")
-    assert code == 0, said[-2000:]
-    made = re.search(r"TASK \[[^]]*Create the CA's certificate\].*?(?=TASK)", said, flags=re.DOTALL)
+    code, output = converge("pi")
+    assert code == 0, output[-2000:]
+    made = re.search(r"TASK \[[^]]*Create the CA's certificate\].*?(?=TASK)", output, flags=re.DOTALL)
     assert made
     assert made.group().count("changed: [") == 1
     for name in PIS:
@@ -159,7 +159,7 @@ def test_another_ca_is_made_once_for_all_devices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "variables", "words"),
+    ("limit", "variables", "expected"),
     [
         (
             "builder-01",
@@ -183,24 +183,24 @@ def test_another_ca_is_made_once_for_all_devices() -> None:
     ],
     ids=["another key", "other names", "no file", "locked key", "passphrase", "no name", "always due"],
 )
-def test_refused_before_anything_changes(limit: str, variables: dict[str, Any], words: list[str]) -> None:
-    code, said = converge(limit, **variables)
+def test_refused_before_anything_changes(limit: str, variables: dict[str, Any], expected: list[str]) -> None:
+    code, output = converge(limit, **variables)
     assert code != 0
-    assert [word for word in words if word not in " ".join(said.split())] == [], said[-2000:]
-    assert changes(said) == [0]
+    assert [word for word in expected if word not in " ".join(output.split())] == [], output[-2000:]
+    assert changes(output) == [0]
 
 
 def test_one_that_is_given_and_ends_soon_is_warned_of() -> None:
-    code, said = converge("builder-01")
-    assert (code, changes(said)) == (0, [0])
-    assert re.search(r"\[WARNING\]: endpoint_tls_certificate: it ends in (19|20) days", said)
+    code, output = converge("builder-01")
+    assert (code, changes(output)) == (0, [0])
+    assert re.search(r"\[WARNING\]: endpoint_tls_certificate: it ends in (19|20) days", output)
 
 
 def test_removed_when_absent_and_left_when_off() -> None:
     host = connect("pi-02")
     # Unquoted, YAML makes a boolean of it.
-    code, said = converge("pi-02", endpoint_tls_mode=False)
-    assert (code, changes(said)) == (0, [0]), said[-2000:]
+    code, output = converge("pi-02", endpoint_tls_mode=False)
+    assert (code, changes(output)) == (0, [0]), output[-2000:]
     assert host.file(f"{TLS}/key.pem").exists
     assert converge("pi-02", endpoint_tls_state="absent")[0] == 0
     assert not host.file(TLS).exists

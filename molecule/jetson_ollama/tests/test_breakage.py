@@ -1,4 +1,4 @@
-"""What can break on a model's way to a Jetson, with a real Ollama and a real registry: a plain run heals each."""
+"""What can break on a model's way to a Jetson, with a real Ollama and a real registry: a plain run repairs each."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def wait_for_boot(host: Any) -> None:
 
 
 def test_a_model_that_the_registry_does_not_have(host: Any) -> None:
-    said = refused(
+    output = refused(
         "converge",
         jetson_ollama_models=[{"name": "nobodys:model", "digest": "sha256:" + "0" * 64, "registry": "registry:5000"}],
     )
-    assert "registry:5000/v2/library/nobodys/manifests/model; it is not there" in said
+    assert "registry:5000/v2/library/nobodys/manifests/model; it is not there" in output
     wait_for_answer(host, 1)
 
 
@@ -124,11 +124,11 @@ def test_an_image_of_a_private_registry(host: Any, builder: Any) -> None:
 def test_a_registry_that_is_away(host: Any, builder: Any) -> None:
     builder.check_output("systemctl stop nginx")
     try:
-        said = refused("converge")
+        output = refused("converge")
     finally:
         builder.check_output("systemctl start nginx")
-    assert "https://registry:5000/v2/library/phi3/manifests/mini" in said
-    assert "Connection refused" in said
+    assert "https://registry:5000/v2/library/phi3/manifests/mini" in output
+    assert "Connection refused" in output
     wait_for_answer(host, 1)
     converge()
     assert "phi3:mini" in digests(host)
@@ -141,10 +141,10 @@ def test_bytes_that_are_not_those_of_the_manifest(host: Any, builder: Any) -> No
     builder.check_output(f"cp --preserve {file} /var/tmp/kept")
     try:
         builder.check_output(f"printf edge | dd of={file} bs=1 seek=1000000 conv=notrunc status=none")
-        said = refused("converge")
+        output = refused("converge")
     finally:
         builder.check_output(f"mv /var/tmp/kept {file}")
-    assert "what came is not what the manifest names" in said
+    assert "what came is not what the manifest names" in output
     assert "phi3:mini" not in digests(host)
     converge()
     assert "phi3:mini" in digests(host)
@@ -171,10 +171,10 @@ def test_a_disk_that_fills_in_the_pull(host: Any, builder: Any) -> None:
         with slow_line(builder), playing(jetson_ollama_models_dir=small) as run:
             run.wait_until(lambda: arrived(host, small) > 1_000_000, "the first megabyte")
             assert "No space left" in host.run(f"dd if=/dev/zero of={small}/full bs=1M").stderr
-            said = " ".join(run.end().split())
+            output = " ".join(run.end().split())
             assert run.process.returncode != 0
-        assert "the disk is full" in said
-        assert f"{small}/models has 0.0 MiB free" in said
+        assert "the disk is full" in output
+        assert f"{small}/models has 0.0 MiB free" in output
         host.check_output(f"rm {small}/full")
         converge(jetson_ollama_models_dir=small)
         assert "phi3:mini" in digests(host)

@@ -1,4 +1,4 @@
-"""What the role jetson_ollama guarantees, seen on a Jetson: what it left, what it refuses, what it heals."""
+"""What the role jetson_ollama guarantees, seen on a Jetson: what it left, what it refuses, what it repairs."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_a_device_that_cannot_serve_is_refused(host: Any, path: str, text: str, 
 def test_without_the_nvidia_runtime_it_is_refused(host: Any) -> None:
     host.check_output("mv /usr/bin/nvidia-container-runtime /root/")
     try:
-        said = refused("validate")
+        output = refused("validate")
     finally:
         host.check_output("mv /root/nvidia-container-runtime /usr/bin/")
-    assert "NVIDIA's container runtime (nvidia-container-runtime) is not there" in said
+    assert "NVIDIA's container runtime (nvidia-container-runtime) is not there" in output
 
 
 def test_all_wrong_inputs_are_refused_at_once() -> None:
-    said = refused(
+    output = refused(
         "validate",
         jetson_ollama_image="ollama/ollama:latest",
         jetson_ollama_port=22222,
@@ -136,7 +136,7 @@ def test_all_wrong_inputs_are_refused_at_once() -> None:
         "jetson_ollama_keep_alive: 'soon' is not a duration",
         "jetson_ollama_models[0].digest: must be",
     ):
-        assert part in said
+        assert part in output
 
 
 def test_a_port_that_is_taken_is_refused_with_the_taker(host: Any) -> None:
@@ -145,10 +145,10 @@ def test_a_port_that_is_taken_is_refused_with_the_taker(host: Any) -> None:
     assert own.returncode == 0, "its own port is not taken"
     host.check_output("systemd-run --unit=taker python3 -m http.server 11499")
     try:
-        said = refused("validate", jetson_ollama_port=11499)
+        output = refused("validate", jetson_ollama_port=11499)
     finally:
         host.check_output("systemctl stop taker")
-    assert "jetson_ollama_port: 11499 is taken on this device by python3 (process" in said
+    assert "jetson_ollama_port: 11499 is taken on this device by python3 (process" in output
 
 
 def test_a_container_of_that_name_that_is_not_ours_is_left_alone(host: Any) -> None:
@@ -194,7 +194,7 @@ def converged(host: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_differs_is_one_sentence_and_is_healed(host: Any, break_it: str, sentence: str) -> None:
+def test_what_differs_is_one_sentence_and_is_fixed(host: Any, break_it: str, sentence: str) -> None:
     inputs = converged(host)
     host.check_output(break_it)
     assert sentence in " ".join(play(SCENARIO / "validate.yml", **inputs).stdout.split())
@@ -225,12 +225,12 @@ def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> No
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    said = converge(ollama_version=NEW, jetson_ollama_remove_other_models=True)
+    output = converge(ollama_version=NEW, jetson_ollama_remove_other_models=True)
     host.check_output("touch /run/over")
     over.wait(60)
     watcher.join()
     host.check_output("rm /run/over")
-    assert "GPU not proven" in said
+    assert "GPU not proven" in output
     assert NEW in host.check_output("ollama --version")
     assert digests(host) == before
     assert answers.count(False) < 25, "it was away for more than 5 s"
@@ -260,7 +260,7 @@ STAGES = [
 ]
 
 
-def test_a_play_killed_anywhere_is_healed_by_the_next(host: Any) -> None:
+def test_a_play_killed_anywhere_is_completed_by_the_next(host: Any) -> None:
     before = digests(host)
     host.check_output("docker rm --force ollama")
     host.check_output("sh -c 'rm /etc/docker/daemon.json; docker image prune --all --force'")
@@ -287,9 +287,9 @@ def test_dockers_data_moves_only_when_nobody_else_needs_it(host: Any) -> None:
     wanted = "/mnt/nvme/docker" if docker_root(host) != "/mnt/nvme/docker" else "/mnt/nvme/docker-2"
     host.check_output(f"docker run --detach --name somebodys --network host --entrypoint sleep {image} 600")
     try:
-        said = refused("validate", jetson_ollama_docker_data_root=wanted)
-        assert "while containers run that are not this role's: " in said
-        assert "`docker stop somebodys`" in said
+        output = refused("validate", jetson_ollama_docker_data_root=wanted)
+        assert "while containers run that are not this role's: " in output
+        assert "`docker stop somebodys`" in output
     finally:
         host.check_output("docker rm --force somebodys")
     converge(ollama_version=NEW, jetson_ollama_docker_data_root=wanted)
