@@ -55,7 +55,7 @@ PRE_TOKENIZERS: dict[str, dict[str, Any]] = {
     },
     "gpt-2": BYTE_LEVEL,
 }
-#: Written to the configuration, where transformers wants to see the version that made it.
+#: Written to the configuration, where transformers expects the version that made it.
 TRANSFORMERS_VERSION = "4.57.6"
 
 

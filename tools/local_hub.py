@@ -136,7 +136,7 @@ def answer_json(status: int, content: object, **headers: str) -> Answer:
 
 
 def answer_error(status: int, code: str, message: str) -> Answer:
-    """Return an error as huggingface_hub wants to see it."""
+    """Return an error in the form that huggingface_hub expects."""
     return answer_json(status, {"error": message}, X_Error_Code=code, X_Error_Message=message)
 
 
@@ -180,7 +180,7 @@ class Hub(http.server.ThreadingHTTPServer):
         return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def take_faults(self, path: str) -> dict[str, str]:
-        """Return the faults that this request for a file meets, and count it."""
+        """Return the faults that apply to this request for a file, and count it."""
         with self.lock:
             if not self.faults or self.faults.get("match", "") not in path:
                 return {}

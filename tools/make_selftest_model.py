@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write roles/llama_cpp/files/selftest.gguf: the smallest llama model that llama-server loads and completes with.
 
-Its weights are random (fixed seed): it says nothing sensible. A release answers on it before it is switched to,
+Its weights are random (fixed seed): its answers make no sense. A release answers on it before it is switched to,
 so that a binary that dies on this CPU (SIGILL) is found while the old release still serves.
 """
 

@@ -250,12 +250,12 @@ def decide(fleet: str, versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, A
 
 
 def describe_hub(sources: dict[str, Any]) -> str:
-    """Say which hub the model comes from."""
+    """Return which hub the model comes from."""
     return HUB_URL if sources["hub_endpoint"] == HUB_URL else "a local stand-in for the hub (tools/local_hub.py)"
 
 
 def describe_ollama_image(sources: dict[str, Any]) -> str:
-    """Say where Ollama's image comes from."""
+    """Return where Ollama's image comes from."""
     if sources["ollama"]["push"]["images"]:
         return "a local registry; Ollama built from its source for this machine (tools/ollama-image)"
     return "Docker Hub"
