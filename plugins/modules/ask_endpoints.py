@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ask_endpoints
-short_description: Ask all endpoints of the fleet for one token, side by side
+short_description: Ask all endpoints of the fleet for one token, in parallel
 version_added: 0.1.0
 description:
   - Runs on the controller, once for all hosts, after M(edge_slm.fleet.look). One process asks every endpoint by plain

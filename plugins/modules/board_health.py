@@ -12,7 +12,7 @@ short_description: Report whether a board gives its full speed
 version_added: 0.2.0
 description:
   - On a Raspberry Pi asks C(vcgencmd get_throttled), on a Jetson C(nvpmodel -q); reads the thermal zones of both.
-  - What a host has not is left empty.
+  - What a host does not have is left empty.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 extends_documentation_fragment: [edge_slm.fleet.reads_only]

@@ -12,7 +12,7 @@ short_description: Make a file with a program, when its inputs have changed
 version_added: 0.1.0
 description:
   - Runs O(argv) when O(dest) is missing or O(inputs) differ from those it was made from.
-  - The program writes to a name of its own; the file gets its final name when the program has ended with 0
+  - The program writes under a temporary name; the file gets its final name when the program has exited with 0
     and the bytes are on the disk. What a killed run left is removed.
   - O(inputs), sha256 and size are kept in a JSON file beside it.
 author:

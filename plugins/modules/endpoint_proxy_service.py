@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: endpoint_proxy_service
-short_description: Let the proxy run with its files
+short_description: Run the proxy with its current files
 version_added: 0.2.0
 description:
   - Asks the running HAProxy what it has loaded, and reloads or restarts it only where that is not what is wanted,
@@ -24,10 +24,10 @@ options:
     choices: [present, absent]
     default: present
   config_digest:
-    description: Of what must be loaded, as the role's plan returns it. Needed with O(state=present).
+    description: Digest of what must be loaded, as the role's plan returns it. Needed with O(state=present).
     type: str
   unit_digest:
-    description: Of the unit under which it must run, as the role's plan returns it. Needed with O(state=present).
+    description: Digest of the unit that it must run under, as the role's plan returns it. Needed with O(state=present).
     type: str
 attributes:
   check_mode:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: fetched_file
-short_description: Bring one file of known content to a device
+short_description: Fetch one file of known content to a device
 version_added: 0.1.0
 description:
   - Downloads O(url) to O(dest) with aria2, resuming where an earlier attempt broke off, and gives the file

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: followed_command
-short_description: Run a command that takes its time, and show how far it is
+short_description: Run a long command, and show its progress
 version_added: 0.2.0
 description:
   - Runs O(argv) as M(ansible.builtin.command) does, without a shell, and shows its progress in the terminal.
@@ -23,7 +23,7 @@ options:
     elements: str
     required: true
   what:
-    description: What its progress is shown under.
+    description: The label of its progress.
     type: str
     required: true
   chdir:

@@ -47,7 +47,7 @@ options:
     elements: str
     default: []
   deep:
-    description: Read large files again, and do not take them as known by size, times and inode.
+    description: Read large files again, instead of trusting what is remembered with size, times and inode.
     type: bool
     default: false
   seconds:

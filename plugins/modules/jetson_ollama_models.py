@@ -71,7 +71,7 @@ options:
         type: list
         elements: str
   damaged:
-    description: Names of models whose files on the disk are damaged; they are brought again.
+    description: Names of models whose files on the disk are damaged; they are fetched again.
     type: list
     elements: str
     default: []

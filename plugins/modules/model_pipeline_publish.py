@@ -12,7 +12,7 @@ short_description: Publish a prepared model under its final names
 version_added: 0.1.0
 description:
   - Names the files by their sha256 in the model's directory, reads from the GGUF what memory planning needs,
-    and writes C(manifest.json) last. Until then the version before stays valid.
+    and writes C(manifest.json) last. Until then the previous version stays valid.
   - Removes versions older than O(keep), what killed runs left, and work files that nothing needs any more.
 author:
   - edge_slm.fleet contributors (@edge-slm)
@@ -34,7 +34,7 @@ options:
     type: str
     default: ""
   move:
-    description: Whether the finished GGUF may go from where it is.
+    description: Whether the finished GGUF may be moved instead of copied.
     type: bool
     default: false
   inputs_digest:

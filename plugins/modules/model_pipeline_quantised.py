@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Runs llama-quantize when O(dest) is missing or O(inputs) differ from those it was made from, as
     M(edge_slm.fleet.derived_file) does for any program.
-  - The size of the result is asked of C(llama-quantize --dry-run) first, and refused where the disk has less.
+  - C(llama-quantize --dry-run) reports the size of the result first; a run for which the disk has less is refused.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:

@@ -11,7 +11,7 @@ module: model_pipeline_received
 short_description: Receive a published model on a device
 version_added: 0.1.0
 description:
-  - Brings each file of a manifest by its sha256, then writes the manifest. Until then the version before
+  - Fetches each file of a manifest by its sha256, then writes the manifest. Until then the previous version
     stays valid. Needs nothing beyond Python and aria2.
   - A second run that finds all files as in the manifest changes nothing and sends no request.
 author:

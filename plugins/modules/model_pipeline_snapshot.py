@@ -8,10 +8,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: model_pipeline_snapshot
-short_description: Bring a pinned revision of a Hugging Face repository to a host
+short_description: Fetch a pinned revision of a Hugging Face repository to a host
 version_added: 0.1.0
 description:
-  - Asks the hub with huggingface_hub which files a revision has, with their sizes and checksums, and brings those
+  - Asks the hub with huggingface_hub which files a revision has, with their sizes and checksums, and fetches those
     that are wanted with aria2, resuming and verifying each.
   - The list is kept beside the directory. When it was made for the same inputs and all its files have
     their sizes, the network is not touched.
@@ -30,7 +30,7 @@ options:
     type: str
     required: true
   dest:
-    description: Directory to bring the files to.
+    description: Directory to put the files in.
     type: path
     required: true
   include:

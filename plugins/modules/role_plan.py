@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - The first task of every role. Takes the role's inputs from the task's variables, reads the host and returns what
     is pending.
-  - Fails, with all problems at once, for what the role refuses; variables that start with the role's name and are no
+  - Fails, with all problems at once, for what the role refuses; variables that start with the role's name but are not
     inputs of it are refused, too.
   - The host is read by the module M(edge_slm.fleet.host_plans).
 author:
@@ -48,7 +48,7 @@ pending:
   type: list
   elements: str
 waiting:
-  description: What other roles have yet to bring, one sentence each.
+  description: What other roles have yet to provide, one sentence each.
   returned: success
   type: list
   elements: str
@@ -58,7 +58,7 @@ not_applicable:
   type: list
   elements: str
 needs:
-  description: What the role's tasks take.
+  description: The values that the role's tasks use.
   returned: success
   type: dict
 files:

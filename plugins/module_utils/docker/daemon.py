@@ -100,7 +100,7 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
 
 
 def settings(current: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    """Return what must stand in daemon.json, by key; a dot divides a key from one inside of it.
+    """Return what must be in daemon.json, by key; a dot divides a key from one inside of it.
 
     The entry of the runtime is what `nvidia-ctk runtime configure` writes. One that runs NVIDIA's runtime from
     another path is the owner's choice and stays. So does a log driver that rotates in its own way.

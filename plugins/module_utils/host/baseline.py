@@ -97,7 +97,7 @@ ExecStart=
 ExecStart=/usr/sbin/avahi-daemon -s --file={AVAHI_CONF}
 """
 
-#: A line of authorized_keys or of a .pub file: options may stand before the type.
+#: A line of authorized_keys or of a .pub file: options may come before the type.
 PUBLIC_KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+([A-Za-z0-9+/=]{40,})(?:\s|$)")
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----")
 
@@ -653,7 +653,7 @@ def plan_absent(live: Live) -> Plan:
 
 
 def plan_access(inputs: Inputs | None, live: Live) -> Plan:
-    """Return what is to be done to sshd and the firewall; without inputs nothing of this role shall be there."""
+    """Return what is to be done to sshd and the firewall; without inputs nothing of this role is to be there."""
     rules, units, stop = plan_firewall(inputs, live)
 
     def file_set(proven: bool) -> FileSet:

@@ -419,7 +419,7 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
     starts = [action for action in actions if action["state"] != "stopped"]
 
     def bounce(name: str, why: str) -> None:
-        """Stop a unit before what it stands on changes, and start it afterwards."""
+        """Stop a unit before what it depends on changes, and start it afterwards."""
         if live.units.get(name, ABSENT_UNIT).active:
             stops.append({"name": name, "state": "stopped", "enabled": True, "why": ""})
         starts[:] = [action for action in starts if action["name"] != name]

@@ -80,7 +80,7 @@ START_BURST, RESTART_PAUSE = 5, 5
 
 @dataclass(frozen=True)
 class Instance:
-    """One service: one model on one port. `None` stands for a default that depends on the device or model."""
+    """One service: one model on one port. `None` means a default that depends on the device or model."""
 
     name: str
     model: str

@@ -97,7 +97,7 @@ class _Reader:
     """Read values one after the other, never past the file's end."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
-        """Start where the file stands."""
+        """Start at the file's current position."""
         self.file = file
         self.size = size
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The roles: their order, what each stands on, and their plans, imported only where they are asked for."""
+"""The roles: their order, what each depends on, and their plans, imported only where they are asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Planner
 
-#: Each role with those that it stands on, in the order of site.yml. What stands on a role that is entered is entered
+#: Each role with those that it depends on, in the order of site.yml. What stands on a role that is entered is entered
 #: too: a service is asked again after its release, its model or its certificate has changed.
 STANDS_ON: dict[str, tuple[str, ...]] = {
     "host_baseline": (),
@@ -25,7 +25,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
 
 
 def with_dependents(roles: Iterable[str], available: Iterable[str]) -> list[str]:
-    """Return the roles and, of those available on the host, all that stand on them, in order."""
+    """Return the roles and, of those available on the host, all that depend on them, in order."""
     entered = set(roles)
     known = set(available)
     for role, below in STANDS_ON.items():

@@ -95,7 +95,7 @@ def subject_alternative_names(names: Iterable[str]) -> list[str]:
 
 
 def uncovered(names: Iterable[str], certificate: Certificate) -> list[str]:
-    """Return those names that a client could not use with the certificate; `*.` stands for one label."""
+    """Return those names that a client could not use with the certificate; `*.` matches one label."""
     return [name for name in names if not {name, re.sub(r"^[^.]+", "*", name)} & certificate.names]
 
 
