@@ -57,7 +57,7 @@ def as_path(value: object, variable: str, names: int, problems: Problems) -> str
     """Cast an absolute path of at least so many names, or add a problem and return it all the same."""
     path = str(value or "")
     if not path.startswith("/") or len([part for part in path.split("/") if part]) < names:
-        problems.add(variable, f"{path!r} will not do; give an absolute path of {names} or more names.")
+        problems.add(variable, f"{path!r} is not valid; give an absolute path of {names} or more names.")
     return path
 
 

@@ -95,5 +95,5 @@ def test_lists_of_texts(value: object, texts: tuple[str, ...], problem: str) -> 
 def test_paths(value: object, names: int, accepted: bool) -> None:
     problems = Problems()
     assert as_path(value, "x_path", names, problems) == str(value or "")
-    refusal = f"x_path: {str(value or '')!r} will not do; give an absolute path of {names} or more names."
+    refusal = f"x_path: {str(value or '')!r} is not valid; give an absolute path of {names} or more names."
     assert problems.found == ([] if accepted else [refusal])
