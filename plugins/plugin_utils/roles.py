@@ -20,6 +20,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import PLACEHOLDER
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.unit_hardening import UNIT_HARDENING
 
 COLLECTION = Path(__file__).resolve().parents[2]
 #: A value that is nothing but one of the fleet's variables: what the operator wrote when the role's input is refused.
@@ -113,9 +114,14 @@ class Inputs:
         return secret
 
     def render(self, template: str) -> str:
-        """Return one of the role's templates, as the module template would write it."""
+        """Return one of the role's templates, as the module template would write it.
+
+        A template of a unit has `unit_hardening`, the limits that all units share.
+        """
         text = (COLLECTION / "roles" / self.role.name / "templates" / template).read_text(encoding="utf-8")
-        return str(self.templar.template(trust_as_template(text)))
+        scope = {**self.templar.available_variables, "unit_hardening": UNIT_HARDENING}
+        templar = self.templar.copy_with_new_env(available_variables=scope)
+        return str(templar.template(trust_as_template(text)))
 
 
 def operators_variable(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_path
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
     Directory,
@@ -121,23 +122,21 @@ class Live:
     """The device as it is.
 
     Args:
+        account: User and group of the services.
         files: By path.
         units: By the instance's name.
         health: Why running services do not answer, by the instance's name.
         booted: When the monotonic clock was zero, in seconds since the epoch.
-        user: Primary group of the services' user; empty where there is no such user.
-        group: Whether the services' group is there.
         in_use: A path of another role's that belongs to the group; empty where there is none.
         config_names: Names in the configuration's directory.
         unit_names: Names in systemd's directories.
     """
 
+    account: Account
     files: Mapping[str, LiveFile] = field(default_factory=dict)
     units: Mapping[str, Unit] = field(default_factory=dict)
     health: Mapping[str, str] = field(default_factory=dict)
     booted: float = 0.0
-    user: str = ""
-    group: bool = False
     in_use: str = ""
     config_names: Sequence[str] = ()
     unit_names: Sequence[str] = ()
@@ -307,17 +306,6 @@ def unit_difference(service: serving.Service, unit: Unit, problem: str, changing
     return "" if unit.enabled else "is not enabled"
 
 
-def account_sentences(inputs: Inputs, live: Live) -> list[str]:
-    """Return what is wrong with the user and group of the services."""
-    name = inputs.user
-    found = [] if live.group else [f"group {name}: is missing"]
-    if not live.user:
-        found.append(f"user {name}: is missing")
-    elif live.user != name and live.group:
-        found.append(f"user {name}: its group is {live.user}, not {name}")
-    return found
-
-
 def plan_present(
     inputs: Inputs, brought: Brought, services: Sequence[serving.Service], live: Live, waiting: Sequence[str]
 ) -> Plan:
@@ -337,7 +325,7 @@ def plan_present(
     )
     writing = {file.path for file in files.files}
     keys_change = inputs.paths.key_file in writing
-    accounts = account_sentences(inputs, live)
+    accounts = live.account.missing()
     problems = {service.instance.name: process_problem(inputs, service, live) for service in services}
     units: list[str] = []
     for service in services:
@@ -383,12 +371,12 @@ def plan_absent(inputs: Inputs, live: Live) -> Plan:
     stale = serving.stale_instances([], live.config_names, live.unit_names)
     own = [*map(dropin_directory, stale), inputs.paths.config_dir, inputs.wait_script.path, inputs.unit.path]
     remove = [path for path in own if path in live.files]
-    accounts = [] if live.in_use else [f"user {inputs.user}"] * bool(live.user) + [f"group {inputs.user}"] * live.group
+    accounts = [] if live.in_use else live.account.left()
     return Plan(
         pending=[
             *(f"unit {unit_name(name)}: is no longer wanted" for name in stale),
             *(f"{path}: is no longer wanted" for path in remove),
-            *(f"{account}: is no longer wanted" for account in accounts),
+            *accounts,
         ],
         needs={"stale": stale, "accounts": bool(accounts), "services": []},
         files={

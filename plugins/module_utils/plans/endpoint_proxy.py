@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import PROPERTIES, describe_unit
@@ -20,15 +20,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import H
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import live as reading
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import service as decide
-
-
-def has_group() -> bool:
-    """Return whether the proxy's group is there."""
-    try:
-        grp.getgrnam(proxying.USER)
-    except KeyError:
-        return False
-    return True
 
 
 def read_pem(settings: proxying.Settings) -> tuple[str, str]:
@@ -51,8 +42,7 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
         files=read_files(decide.PATHS),
         unit=unit,
         linked=os.path.islink(os.path.join(WANTS_DIR, proxying.UNIT)),
-        user=user is not None,
-        group=has_group(),
+        account=read_account(proxying.USER),
         unit_path_taken=os.path.lexists(proxying.UNIT_FILE),
     )
     if inputs.state == "absent":

@@ -16,6 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import r
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import ask
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import services as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
@@ -145,18 +146,6 @@ def group_in_use(inputs: decide.Inputs) -> str:
     return ""
 
 
-def primary_group(user: str) -> str:
-    """Return the name of a user's group, its number where it has no name; empty where there is no such user."""
-    try:
-        number = pwd.getpwnam(user).pw_gid
-    except KeyError:
-        return ""
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
-
-
 def read_live(inputs: decide.Inputs, services: Sequence[serving.Service]) -> decide.Live:
     """Return the device as it is."""
     config_names, unit_names = names_in(inputs.paths.config_dir), instance_traces()
@@ -170,14 +159,12 @@ def read_live(inputs: decide.Inputs, services: Sequence[serving.Service]) -> dec
         *(decide.answered_file(inputs, name) for name in (*names, *stale)),
     ]
     units = read_instances(names)
-    groups = {group.gr_name for group in grp.getgrall()}
     return decide.Live(
         files=read_files(dict.fromkeys(paths)),
         units=units,
         health=read_health(inputs, services, units),
         booted=time.time() - time.monotonic(),
-        user=primary_group(inputs.user),
-        group=inputs.user in groups,
+        account=read_account(inputs.user),
         in_use=group_in_use(inputs) if inputs.state == "absent" else "",
         config_names=config_names,
         unit_names=unit_names,

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
     Directory,
@@ -66,10 +67,14 @@ class Inputs:
         return digest(self.unit)[:32]
 
 
+NO_ACCOUNT = Account(proxying.USER)
+
+
 @dataclass(frozen=True)
 class Live:
     """The proxy and what it needs, as they are."""
 
+    account: Account = NO_ACCOUNT
     files: Mapping[str, LiveFile] = field(default_factory=dict)
     unit: Unit = NOT_THERE
     #: Whether the unit is linked to be started at boot, even where its file is gone.
@@ -82,8 +87,6 @@ class Live:
     packages: Mapping[str, str] = field(default_factory=dict)
     #: Whether the distribution's instance is enabled though nobody has configured it.
     idle_distribution: bool = False
-    user: bool = False
-    group: bool = False
     #: Who else holds the port; empty where it is free or the proxy's own.
     port_owner: str = ""
     #: Certificate and key in one text, or why they cannot be used.
@@ -130,16 +133,15 @@ def wanted_files(inputs: Inputs, texts: proxying.Texts, live: Live) -> list[Conf
 
 def missing_parts(live: Live) -> list[str]:
     """Return what is missing of the system below the proxy, one sentence each."""
-    return [
+    below = [
         sentence
         for found, sentence in (
             (PACKAGE in live.packages, f"package {PACKAGE}: is not installed"),
             (not live.idle_distribution, f"unit {DISTRIBUTION_UNIT}: is enabled, and nobody has configured it"),
-            (live.group, f"group {proxying.USER}: is missing"),
-            (live.user, f"user {proxying.USER}: is missing"),
         )
         if not found
     ]
+    return below + live.account.missing()
 
 
 def unit_sentences(steps: proxying.Steps, write: FileSet) -> list[str]:
@@ -212,8 +214,7 @@ def plan_removal(live: Live) -> Plan:
         pending=[
             *([f"unit {proxying.UNIT}: is no longer wanted"] if runs else []),
             *remove.sentences(),
-            *([f"user {proxying.USER}: is no longer wanted"] if live.user else []),
-            *([f"group {proxying.USER}: is no longer wanted"] if live.group else []),
+            *live.account.left(),
         ],
         needs={"user": proxying.USER},
         files={"uninstall": remove},

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.services import (
@@ -39,6 +40,7 @@ MODEL = serving.Model("m", "/models/m/a.gguf", 98362432, "a" * 64, context_lengt
 BOARD = serving.Board(memory_mib=8062, cores=4)
 BROUGHT = Brought({"m": MODEL}, "r1")
 STARTED = 50.0
+ACCOUNT = Account("edge-slm", "edge-slm", group=True)
 
 
 def values(**changes: Any) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def serves(cast: Inputs) -> Live:
         )
         for service in services
     }
-    return Live(files=files, units=units, booted=1000.0, user="edge-slm", group=True)
+    return Live(ACCOUNT, files, units, booted=1000.0)
 
 
 def ask(cast: Inputs, live: Live, brought: Brought = BROUGHT) -> Plan:
@@ -170,9 +172,12 @@ ARGUMENTS = serves(inputs()).units["m"].environment["LLAMA_ARGS"]
             without(f"{UNITS}/llama-server@m.service.d/limits.conf"),
             f"file {UNITS}/llama-server@m.service.d/limits.conf: is missing",
         ),
-        (lambda live: replace(live, user=""), "user edge-slm: is missing"),
-        (lambda live: replace(live, user="nogroup"), "user edge-slm: its group is nogroup, not edge-slm"),
-        (lambda live: replace(live, group=False), "group edge-slm: is missing"),
+        (lambda live: replace(live, account=replace(ACCOUNT, primary_group="")), "user edge-slm: is missing"),
+        (
+            lambda live: replace(live, account=replace(ACCOUNT, primary_group="nogroup")),
+            "user edge-slm: its group is nogroup, not edge-slm",
+        ),
+        (lambda live: replace(live, account=replace(ACCOUNT, group=False)), "group edge-slm: is missing"),
         (
             lambda live: replace(live, unit_names=["llama-server@old.service"]),
             "unit llama-server@old.service: is no longer wanted",
@@ -193,7 +198,7 @@ def test_keys_that_change_restart_every_service() -> None:
 
 
 def test_a_bare_device_lacks_everything_in_the_order_of_writing() -> None:
-    found = ask(inputs(), Live())
+    found = ask(inputs(), Live(Account("edge-slm")))
     assert found.pending[:2] == ["group edge-slm: is missing", "user edge-slm: is missing"]
     assert [one.path for one in found.files["configure"].files] == [
         "/usr/local/lib/edge-slm/wait-healthy",
@@ -291,10 +296,10 @@ def test_absent_checks_only_what_it_removes() -> None:
         "group edge-slm: is no longer wanted",
     ]
     assert list(found.files["uninstall"].prune) == ["/etc/edge-slm", "/usr/local/lib/edge-slm"]
-    assert plan_absent(cast, Live()).pending == []
+    assert plan_absent(cast, Live(Account("edge-slm"))).pending == []
 
 
 def test_accounts_stay_while_another_role_uses_them() -> None:
     cast = inputs(state="absent")
-    found = plan_absent(cast, Live(user="edge-slm", group=True, in_use="/etc/edge-slm/tls/key.pem"))
+    found = plan_absent(cast, Live(ACCOUNT, in_use="/etc/edge-slm/tls/key.pem"))
     assert (found.pending, found.needs["accounts"]) == ([], False)

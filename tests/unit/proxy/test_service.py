@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
@@ -22,6 +23,7 @@ INPUTS = Inputs("present", Settings(), (CHAT,), "[Service]\nEnvironment=EDGE_SLM
 SECURE = replace(INPUTS, settings=Settings(tls_certificate="/c.pem", tls_key="/c.key"))
 PEM = "certificate and key\n"
 USER, UNIT = proxying.USER, proxying.UNIT
+ACCOUNT = Account(USER, USER, group=True)
 OLDER = f"unit {UNIT}: runs with an older configuration, keys or certificate"
 
 
@@ -45,8 +47,7 @@ def settled(inputs: Inputs, pem: str = "") -> Live:
         loaded=Loaded(texts.config_digest),
         key_maps={8: f"0x55 {texts.key_map}"},
         packages={"haproxy": "3.0"},
-        user=True,
-        group=True,
+        account=ACCOUNT,
         pem=pem,
         unit_path_taken=True,
     )
@@ -83,8 +84,8 @@ STOPPED: dict[str, Any] = {"active": "inactive", "pid": 0}
             replace(LIVE, idle_distribution=True),
             ["unit haproxy.service: is enabled, and nobody has configured it"],
         ),
-        (INPUTS, replace(LIVE, user=False), [f"user {USER}: is missing"]),
-        (INPUTS, replace(LIVE, group=False), [f"group {USER}: is missing"]),
+        (INPUTS, replace(LIVE, account=Account(USER, group=True)), [f"user {USER}: is missing"]),
+        (INPUTS, replace(LIVE, account=Account(USER, USER)), [f"group {USER}: is missing"]),
         (
             INPUTS,
             edited(LIVE, proxying.CONFIG_DIR, mode=0o777),
@@ -206,7 +207,7 @@ def test_a_host_without_systemd_is_unfit() -> None:
         ),
         (Live(linked=True), [f"unit {UNIT}: is no longer wanted"]),
         (Live(unit_path_taken=True), [f"{proxying.UNIT_FILE}: is no longer wanted"]),
-        (Live(group=True), [f"group {USER}: is no longer wanted"]),
+        (Live(Account(USER, group=True)), [f"group {USER}: is no longer wanted"]),
     ],
 )
 def test_removal(live: Live, pending: list[str]) -> None:
