@@ -12,7 +12,8 @@ short_description: Write what the devices reported as a table and as files
 version_added: 0.1.0
 description:
   - Runs on the controller. Takes what M(edge_slm.fleet.llama_service_status),
-    M(edge_slm.fleet.jetson_ollama_status) and M(edge_slm.fleet.board_health) returned on all devices.
+    M(edge_slm.fleet.jetson_ollama_status), M(edge_slm.fleet.board_health) and M(edge_slm.fleet.look) returned on all
+    devices.
   - Devices that could not be reached become rows, not failures.
   - Never reports a change. The files are its output.
 author:
@@ -20,8 +21,8 @@ author:
 options:
   results:
     description:
-      - By the device's name in the inventory, a dictionary with C(engines), the list of the registered results, and
-        C(board), that of M(edge_slm.fleet.board_health).
+      - By the device's name in the inventory, a dictionary with C(engines), the list of the registered results,
+        C(board), that of M(edge_slm.fleet.board_health), and C(plans), those of M(edge_slm.fleet.look).
     type: dict
     required: true
   directory:
@@ -44,6 +45,7 @@ EXAMPLES = r"""
       pi-01:
         engines: ["{{ hostvars['pi-01']['found'] }}"]
         board: "{{ hostvars['pi-01']['board'] }}"
+        plans: "{{ hostvars['pi-01']['look'].plans }}"
     directory: .status
   delegate_to: localhost
   run_once: true
@@ -78,7 +80,7 @@ def main() -> None:
     )
     directory = Path(module.params["directory"])
     reports = [
-        host_report(host, found.get("engines") or [], found.get("board") or {})
+        host_report(host, found.get("engines") or [], found.get("board") or {}, found.get("plans") or {})
         for host, found in module.params["results"].items()
     ]
     if not module.check_mode:

@@ -70,13 +70,16 @@ def context_of(arguments: Sequence[str]) -> int:
     return int(total) // max(1, int(slots or 1)) if total.isdigit() else 0
 
 
-def host_report(host: str, results: Sequence[Mapping[str, Any]], board: Mapping[str, Any]) -> dict[str, Any]:
+def host_report(
+    host: str, results: Sequence[Mapping[str, Any]], board: Mapping[str, Any], plans: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """Turn what Ansible registered for a device into its report.
 
     Args:
         host: The device's name in the inventory.
         results: One for each engine: a module's return values, a failure, that it was skipped or unreachable.
         board: What M(edge_slm.fleet.board_health) returned.
+        plans: Those of M(edge_slm.fleet.look), by role.
     """
     asked = [result for result in results if result and not result.get("skipped", False)]
     reachable = bool(asked) and not any(result.get("unreachable", False) for result in asked)
@@ -90,6 +93,7 @@ def host_report(host: str, results: Sequence[Mapping[str, Any]], board: Mapping[
         "reachable": reachable,
         "problem": problem,
         "board": {name: board[name] for name in ("summary", "throttled", "power_mode", "celsius") if name in board},
+        "differs": {role: plan["pending"] for role, plan in plans.items() if plan.get("pending")},
         "endpoints": [endpoint for result in asked for endpoint in result.get("endpoints") or []],
     }
 
@@ -118,6 +122,9 @@ def table_rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
             # The last part is the cause: "... port 22: Connection refused".
             state = f"unreachable ({state.rsplit(': ', 1)[-1]})"
         rows.append({"host": host, "board": board, "health": state})
+    if report["differs"]:
+        count = sum(map(len, report["differs"].values()))
+        rows[0]["health"] += f"; differs from the inventory: {count} (playbooks/drift.yml shows how)"
     return rows
 
 

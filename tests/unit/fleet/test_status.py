@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "EDGE_SLM_PORT": "8081",
     "EDGE_SLM_DIGEST": "d1",
 }
+PLANS = {"llama_cpp": {"pending": ["a", "b"]}, "endpoint_tls": {"pending": []}, "llama_service": {"pending": ["c"]}}
 ROW = {"engine": "llama.cpp", "service": "s", "port": 8080, "model": "m", "release": "r", "sha256": "a" * 64}
 
 
@@ -46,12 +47,14 @@ def test_describe_service(health: Reply, expected: str) -> None:
     ],
 )
 def test_host_report(result: dict[str, Any], reachable: bool, problem: str) -> None:
-    report = host_report("pi-01", [result, {"skipped": True}], {})
+    report = host_report("pi-01", [result, {"skipped": True}], {}, {})
     assert (report["reachable"], report["problem"]) == (reachable, problem)
 
 
 def test_a_failure_of_one_engine_does_not_hide_the_other() -> None:
-    report = host_report("jetson-01", [{"endpoints": [ROW]}, {"msg": "no Ollama at 127.0.0.1"}], {"summary": "MAXN"})
+    report = host_report(
+        "jetson-01", [{"endpoints": [ROW]}, {"msg": "no Ollama at 127.0.0.1"}], {"summary": "MAXN"}, {}
+    )
     assert [row["health"] for row in table_rows(report)] == ["", "no Ollama at 127.0.0.1"]
     assert [row["board"] for row in table_rows(report)] == ["MAXN", "MAXN"]
 
@@ -64,14 +67,17 @@ def test_gpu_as_text(share: float | None, words: str) -> None:
 def test_table() -> None:
     lines = render_table(
         [
-            host_report("pi-01", [{"endpoints": [{**ROW, "health": "ok", "tokens_per_second": 4.6}]}], {}),
-            host_report("pi-02", [{"endpoints": [{**ROW, "health": "ok", "in_sync": False}]}], {}),
-            host_report("pi-03", [{"endpoints": []}], {}),
-            host_report("pi-04", [{"unreachable": True, "msg": "connect to host x port 22: Connection refused"}], {}),
+            host_report("pi-01", [{"endpoints": [{**ROW, "health": "ok", "tokens_per_second": 4.6}]}], {}, {}),
+            host_report("pi-02", [{"endpoints": [{**ROW, "health": "ok", "in_sync": False}]}], {}, PLANS),
+            host_report("pi-03", [{"endpoints": []}], {}, PLANS),
+            host_report(
+                "pi-04", [{"unreachable": True, "msg": "connect to host x port 22: Connection refused"}], {}, {}
+            ),
         ]
     )
     assert lines[0].split()[:3] == ["HOST", "SERVICE", "PORT"]
     assert lines[1].split() == ["pi-01", "s", "8080", "llama.cpp", "r", "m", "a" * 12, "no", "4.6", "ok"]
-    assert lines[2].endswith("ok, differs from its files")
-    assert lines[3].split() == ["pi-03", "no", "service"]
+    differs = "; differs from the inventory: 3 (playbooks/drift.yml shows how)"
+    assert lines[2].endswith(f"ok, differs from its files{differs}")
+    assert lines[3].endswith(f"  no service{differs}")
     assert lines[4].endswith("unreachable (Connection refused)")
