@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 
+#: Where systemd's manager is on D-Bus: its service, object and interface, as busctl takes them.
+MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+
 
 def parse_properties(text: str) -> list[dict[str, str]]:
     """Return the properties of each unit from the output of `systemctl show`: units apart by an empty line."""

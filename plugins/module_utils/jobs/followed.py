@@ -8,6 +8,9 @@ few seconds: work that is over by then has its result returned as if nothing had
 alike. For longer work it returns where to look, and ends; the action plugin follows, and calls the module again when
 the work is over, to get that result.
 
+As root, on a host that systemd has booted, the work is a transient unit `edge-slm-job-<work>.scope`: `systemctl` shows
+it with its programs, it is stopped after a day, and the end of the login session that started it does not end it.
+
 Ansible's own `async` would do too, but it cannot be pipelined: it makes a task of 0.3 s take more than a second.
 """
 
@@ -26,6 +29,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import MANAGER
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs import progress
 
 #: Set by the action plugin: which work this is, and which run of a playbook wants it, with a space between.
@@ -36,6 +41,8 @@ MARKER = "edge_slm_follow"
 PATIENCE = 3.0
 #: What a shell makes of a process that was killed (128 + SIGKILL).
 KILLED = 137
+#: Seconds after which systemd stops work that hangs: more than a 30 GB model takes over a slow line.
+LIMIT = 24 * 3600
 NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
@@ -121,6 +128,7 @@ def _supervise(directory: str) -> None:
     if worker == 0:
         streams = [nothing, *(os.open(os.path.join(directory, name), NEW, 0o600) for name in ("stdout", "stderr"))]
         os.environ[progress.VARIABLE] = os.path.join(directory, "progress.json")
+        _enter_scope(os.path.basename(directory))
     else:
         streams = [nothing] * 3
     for number, stream in enumerate(streams):
@@ -130,6 +138,25 @@ def _supervise(directory: str) -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     _write(directory, "code", str(code if code >= 0 else 128 - code))
     os._exit(0)
+
+
+def _enter_scope(work: str) -> None:
+    """Move this process into a transient unit of its own (org.freedesktop.systemd1(5), StartTransientUnit).
+
+    Without systemd, or without root, the work stays where it is.
+    """
+    if os.geteuid() != 0:
+        return
+    unit = f"edge-slm-job-{work}.scope"
+    properties = {
+        "Description": ("s", "Long work of an Ansible module of edge_slm.fleet"),
+        "PIDs": ("au", "1", str(os.getpid())),
+        "RuntimeMaxUSec": ("t", str(LIMIT * 1_000_000)),
+        "CollectMode": ("s", "inactive-or-failed"),
+    }
+    flat = [word for name, value in properties.items() for word in (name, *value)]
+    call = ["busctl", "call", *MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail"]
+    output_of([*call, str(len(properties)), *flat, "0"])
 
 
 def _write(directory: str, name: str, text: str) -> None:

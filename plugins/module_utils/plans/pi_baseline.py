@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import MANAGER
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import (
     boot_time,
     default_target,
@@ -21,7 +22,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.pi import baseline 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 
 POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
-MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 
 
 def read_watchdog() -> float:
