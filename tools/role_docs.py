@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write each role's table of inputs into its README, from the role's argument specs.
+"""Write each role's table of inputs into its README, from the role's argument specs, and that of the fleet's variables.
 
 The table stands between `<!-- inputs:start -->` and `<!-- inputs:end -->`; the rest of a README is left
 alone. With --check nothing is written: a README whose table is missing or stale is named, and the exit
@@ -21,6 +21,8 @@ import yaml
 ROLES = Path(__file__).resolve().parents[1] / "roles"
 START = "<!-- inputs:start -->"
 END = "<!-- inputs:end -->"
+FLEET_VARIABLES = ROLES.parent / "meta" / "fleet_variables.yml"
+INVENTORY = ROLES.parent / "docs" / "operators" / "inventory.md"
 HEADER = "| input | type | default | meaning |\n| --- | --- | --- | --- |\n"
 
 #: Ansible's semantic markup for options, values, return values, environment variables and plain code.
@@ -85,25 +87,32 @@ def with_table(readme: str, table: str) -> str:
     return f"{before}{START}\n{table}{END}{after}"
 
 
+def documents() -> Iterator[tuple[Path, str]]:
+    """Yield each file that has a table, and the table."""
+    for specs in sorted(ROLES.glob("*/meta/argument_specs.yml")):
+        yield specs.parents[1] / "README.md", inputs_table(specs.parents[1])
+    variables = yaml.safe_load(FLEET_VARIABLES.read_text(encoding="utf-8"))
+    yield INVENTORY, HEADER.replace("input", "variable") + "".join(rows(variables))
+
+
 def main() -> int:
-    """Write or check the READMEs of all roles."""
+    """Write or check all tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a README is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a table is stale")
     check = parser.parse_args().check
     problems = []
-    for specs in sorted(ROLES.glob("*/meta/argument_specs.yml")):
-        role = specs.parents[1]
-        readme = role / "README.md"
+    for file, table in documents():
+        name = file.relative_to(ROLES.parent)
         try:
-            old = readme.read_text(encoding="utf-8")
-            new = with_table(old, inputs_table(role))
+            old = file.read_text(encoding="utf-8")
+            new = with_table(old, table)
         except (OSError, ValueError) as error:
-            problems.append(f"roles/{role.name}/README.md: {error}")
+            problems.append(f"{name}: {error}")
             continue
         if check and new != old:
-            problems.append(f"roles/{role.name}/README.md: its table is stale, run `make docs`")
+            problems.append(f"{name}: its table is stale, run `make docs`")
         elif new != old:
-            readme.write_text(new, encoding="utf-8")
+            file.write_text(new, encoding="utf-8")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return bool(problems)
 

@@ -10,19 +10,28 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BUILDER, Question
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import FleetError, plan_device
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import check, misspelt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import MAPPINGS, read_mapping, read_role
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
+    MAPPINGS,
+    NOT_SET,
+    read_fleet_variables,
+    read_mapping,
+    read_role,
+)
 
 #: What cannot be put down to one role is refused under this name.
 INVENTORY = "inventory"
 
 
 # Ansible imports this in its first process, from which those of all hosts are forked: read here, read once.
+read_fleet_variables()
 for mapping in MAPPINGS:
     read_mapping(mapping)
 for role in STANDS_ON:
@@ -35,6 +44,10 @@ class ActionModule(LookingAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return all plans; what they refuse is not a failure of this task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = dict(task_vars or {})
+        wrong = self._fleet_problems(variables)
+        if wrong:  # of them the task's own arguments are made, and the roles' inputs
+            return {**result, "plans": {INVENTORY: Plan(refusals=wrong).as_dict()}}
         _spec, given = self.validate_argument_spec(
             {
                 "roles": {"type": "list", "elements": "str", "default": []},
@@ -42,9 +55,8 @@ class ActionModule(LookingAction):
                 "seconds": {"type": "int", "default": 60},
             }
         )
-        variables = dict(task_vars or {})
         asked = set(given["roles"] or STANDS_ON)
-        refusals: list[str] = []
+        refusals = self._name_problems(variables, asked)
         facts = dict(variables.get("ansible_facts") or {})
         wanted = self._questions(variables, facts, asked, refusals)
         variables["ansible_facts"] = facts
@@ -89,6 +101,27 @@ class ActionModule(LookingAction):
                 refusals += str(error).splitlines()
         return questions.merged(found, builder, device)
 
+    def _fleet_problems(self, variables: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with the values of the fleet's variables."""
+        specs = read_fleet_variables()
+        problems = Problems()
+        templar = Templar(loader=self._loader, variables=variables)
+        for name in [name for name in specs if name in variables]:
+            try:
+                check(name, templar.template(variables[name]), specs[name], problems)
+            except AnsibleError as error:
+                problems.add(name, f"cannot be evaluated: {error}")
+        return problems.found
+
+    def _name_problems(self, variables: Mapping[str, Any], asked: set[str]) -> list[str]:
+        """Return which names are not known: of variables, of roles that are asked for; and a host of two boards."""
+        derived = {name for mapping in ("hosts", *MAPPINGS) for name in read_mapping(mapping)}
+        problems = Problems(misspelt(variables, read_fleet_variables(), derived))
+        problems.found += questions.group_problems(variables["inventory_hostname"], variables["group_names"])
+        for name in sorted(asked - {*STANDS_ON}):
+            problems.add("edge_slm_roles", f"{name!r} is not a role of a host; there are {', '.join(STANDS_ON)}.")
+        return problems.found
+
     def _device_questions(self, variables: Mapping[str, Any], facts: dict[str, Any], board: str) -> list[Question]:
         """Return what a device is asked for.
 
@@ -99,8 +132,8 @@ class ActionModule(LookingAction):
         templar = Templar(loader=self._loader, variables=scope)
 
         def value(name: str, variable: str = "") -> Any:  # noqa: ANN401
-            if name not in scope:
-                raise FleetError(f"{name}: is not set.")
+            if scope.get(name) is None:
+                raise FleetError(f"{name}: {NOT_SET}")
             try:
                 return templar.template(scope[name])
             except AnsibleError as error:
@@ -111,7 +144,7 @@ class ActionModule(LookingAction):
         builders = variables["groups"].get(BUILDER, [])
         release = None
         if builders:
-            if "edge_slm_artifact_url" not in variables:
+            if variables.get("edge_slm_artifact_url") is None:
                 raise FleetError(
                     "edge_slm_artifact_url: is not set, but the inventory has a builder; give the address at which "
                     "devices reach its artifact store, for example http://builder-01:8090."

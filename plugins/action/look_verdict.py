@@ -11,8 +11,17 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.template import Templar
 from ansible.utils.display import Display
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, Verdict, judge
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import (
+    Look,
+    Verdict,
+    as_wanted,
+    judge,
+    left_out,
+)
 
 display = Display()
 
@@ -28,7 +37,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _spec, given = self.validate_argument_spec(
             {
                 "hosts": {"type": "list", "elements": "str", "required": True},
-                "all_or_nothing": {"type": "bool", "default": False},
                 "refuse": {"type": "bool", "default": True},
                 "file": {"type": "path"},
             }
@@ -41,11 +49,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(_report(verdict, looks), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         errors = list(verdict.errors)
-        if given["all_or_nothing"]:
-            errors += [f"{host}: {reason}" for host, reasons in verdict.dropped.items() for reason in reasons]
+        strict = [host for host in verdict.dropped if self._all_or_nothing(hostvars.raw_get(host))]
+        errors += [f"{host}: {reason}" for host in strict for reason in verdict.dropped[host]]
         if errors and given["refuse"]:
             raise AnsibleActionFail("Nothing was changed.\n" + "\n".join(errors))
-        lines = errors + verdict.lines() or [f"{len(looks)} hosts are as the inventory wants them."]
+        lines = errors + verdict.lines() + left_out(looks, (task_vars or {})["groups"]) or [as_wanted(len(looks))]
         display.display("\n".join(lines))
         return {
             **result,
@@ -57,6 +65,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "classes": verdict.classes,
             "differing": sorted({*verdict.pending, *verdict.dropped, *verdict.refused}),
         }
+
+    def _all_or_nothing(self, variables: Mapping[str, Any]) -> bool:
+        """Return whether the run stops when this host drops out; a value that is not a boolean was refused before."""
+        templar = Templar(loader=self._loader, variables=variables)
+        return as_bool(templar.template(variables.get("edge_slm_all_or_nothing", False)), "", Problems())
 
 
 def _look(variables: Mapping[str, Any]) -> Look:
@@ -76,6 +89,11 @@ def _report(verdict: Verdict, looks: Mapping[str, Look]) -> dict[str, Any]:
     return {
         "errors": verdict.errors,
         "hosts": {
-            host: {"pending": verdict.pending.get(host, {}), "dropped": verdict.dropped.get(host, [])} for host in looks
+            host: {
+                "pending": verdict.pending.get(host, {}),
+                "refused": verdict.refused.get(host, []),
+                "dropped": verdict.dropped.get(host, []),
+            }
+            for host in looks
         },
     }

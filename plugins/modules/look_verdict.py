@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Runs on the controller, once for all hosts, after M(edge_slm.fleet.look) has been registered as C(edge_slm_look).
   - Fails, with all errors at once, when the inventory has any; a host that cannot be what is asked or does not answer
-    drops out.
+    drops out, and the run with it where its C(edge_slm_all_or_nothing) is true.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 extends_documentation_fragment: [edge_slm.fleet.reads_only]
@@ -23,10 +23,6 @@ options:
     type: list
     elements: str
     required: true
-  all_or_nothing:
-    description: Fail for a host that drops out, too.
-    type: bool
-    default: false
   refuse:
     description: Fail for errors in the inventory; without it they are only returned.
     type: bool

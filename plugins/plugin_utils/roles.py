@@ -26,6 +26,9 @@ COLLECTION = Path(__file__).resolve().parents[2]
 #: A value that is nothing but one of the fleet's variables: what the operator wrote when the role's input is refused.
 ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
 
+#: The sentence about a variable that has no value where one is needed.
+NOT_SET = "is not set."
+
 #: Files in playbooks/vars that map the fleet's variables to inputs.
 MAPPINGS = ("devices", "builders")
 
@@ -59,6 +62,12 @@ def read_mapping(name: str) -> dict[str, Any]:
     """Read how the fleet's variables become inputs of roles; the plays that enter the roles read the same file."""
     path = COLLECTION / "playbooks/vars" / f"{name}.yml"
     return dict(DataLoader().load_from_file(str(path), trusted_as_template=True))
+
+
+@cache
+def read_fleet_variables() -> dict[str, Any]:
+    """Read the specification of the fleet's variables."""
+    return dict(DataLoader().load_from_file(str(COLLECTION / "meta/fleet_variables.yml")))
 
 
 def misspelt_inputs(role: Role, given: Iterable[str]) -> list[str]:
@@ -157,7 +166,8 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
         try:
             value = inputs.templar.template(source)
         except AnsibleError as error:
-            inputs.refusals.append(inputs.by_the_operators_names(f"{full}: cannot be evaluated: {error}"))
+            problem = NOT_SET if variable and scope.get(variable) is None else f"cannot be evaluated: {error}"
+            inputs.refusals.append(inputs.by_the_operators_names(f"{full}: {problem}"))
             continue
         inputs.values[full[len(name) + 1 :]] = _without_secrets(value, option, inputs.secrets)
     return inputs

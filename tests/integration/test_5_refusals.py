@@ -46,6 +46,15 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"llama_cpp_source": {"archive": str(KEY_FILE), "sha256": "0" * 64, "version": "b1"}},
         ["llama_cpp_source", "0" * 64],
     ),
+    "misspelt variable of the fleet": ({"edge_slm_modles": []}, ["edge_slm_modles", "edge_slm_models"]),
+    "fleet variable out of range": (
+        {"edge_slm_verify_timeout": 0, "edge_slm_serial": "half"},
+        ["edge_slm_verify_timeout", "86400", "edge_slm_serial", "25%"],
+    ),
+    "artifact store without a scheme": (
+        {"edge_slm_artifact_url": "builder:8090"},
+        ["edge_slm_artifact_url", "http://"],
+    ),
     "class of another architecture": (
         {"llama_cpp_cpu_class": "armv8-a"},
         ["llama_cpp_cpu_class", "aarch64", "x86_64"],
@@ -91,7 +100,8 @@ def test_refused_by_name_with_what_to_do_before_anything_changes(case: str) -> N
 
 def test_status_shows_every_device(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("status")
-    played("playbooks/status.yml", edge_slm_status_dir=str(directory))
+    output = played("playbooks/status.yml", edge_slm_status_dir=str(directory))
+    assert "differs from the inventory" not in output
     rows = {path.stem: json.loads(path.read_text()) for path in directory.glob("*.json")}
     assert sorted(rows) == ["jetson-01", "pi-01", "pi-02"]
     assert {host: row["endpoints"][0]["model"] for host, row in rows.items()} == {

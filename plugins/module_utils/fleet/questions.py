@@ -62,6 +62,14 @@ def board_of(groups: Collection[str]) -> str:
     return next((board for board in BOARDS if board in groups), "")
 
 
+def group_problems(host: str, groups: Collection[str]) -> list[str]:
+    """Return what is wrong with a host's groups."""
+    boards = [board for board in BOARDS if board in groups]
+    if len(boards) < 2:
+        return []
+    return [f"{host} is in the groups {' and '.join(boards)}; a device is one of them, take it out of the other."]
+
+
 def builder_questions() -> list[Question]:
     """Return what a builder is asked for beside its baseline.
 

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import (
+    BOARDS,
     BUILDER,
     BUILDER_ROLES,
     board_of,
@@ -40,7 +41,7 @@ class Verdict:
 
     Attributes:
         errors: Errors in the inventory, with the hosts that they were found on. Any stops the run.
-        refused: The hosts that they were found on.
+        refused: The same by host.
         dropped: Hosts that cannot be what is asked or do not answer, with the reasons.
         pending: By host and role, what is pending, in sentences.
         enter: By host, the roles that it enters.
@@ -48,7 +49,7 @@ class Verdict:
     """
 
     errors: list[str] = field(default_factory=list)
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, list[str]] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     pending: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     enter: dict[str, list[str]] = field(default_factory=dict)
@@ -93,12 +94,13 @@ def counted(looks: Mapping[str, Look], host: str) -> dict[str, Mapping[str, Any]
 def judge(looks: Mapping[str, Look]) -> Verdict:
     """Decide what follows from the looks at all hosts."""
     verdict = Verdict()
-    refused: dict[str, list[str]] = {}
+    found_on: dict[str, list[str]] = {}
     for host, look in looks.items():
         plans = counted(looks, host)
         for plan in plans.values():
             for sentence in plan["refusals"]:
-                refused.setdefault(sentence, []).append(host)
+                found_on.setdefault(sentence, []).append(host)
+                verdict.refused.setdefault(host, []).append(sentence)
         reasons = [sentence for plan in plans.values() for sentence in plan["unfit"]]
         if look.failure:
             reasons = [look.failure]
@@ -111,9 +113,28 @@ def judge(looks: Mapping[str, Look]) -> Verdict:
             verdict.enter[host] = with_dependents(map(_role, pending), map(_role, plans))
             if BUILDER in look.groups:
                 verdict.classes[host] = [_class(name) for name in pending if _role(name) == "llama_cpp"]
-    verdict.refused = {host for hosts in refused.values() for host in hosts}
-    verdict.errors = [f"{_hosts(hosts)}: {sentence}" for sentence, hosts in refused.items()]
+    verdict.errors = [f"{_hosts(hosts)}: {sentence}" for sentence, hosts in found_on.items()]
     return verdict
+
+
+def as_wanted(count: int) -> str:
+    """Return the sentence about a fleet on which nothing differs."""
+    return f"{count} hosts are as the inventory wants them." if count != 1 else "The host is as the inventory wants it."
+
+
+def left_out(looks: Mapping[str, Look], groups: Mapping[str, Collection[str]]) -> list[str]:
+    """Return what is not known because `--limit` leaves out devices that a builder works for.
+
+    Args:
+        looks: Of the hosts that were looked at.
+        groups: The inventory's hosts by group.
+    """
+    builders = [host for host, look in looks.items() if BUILDER in look.groups]
+    unseen = {host for board in BOARDS for host in groups.get(board, ())} - {*looks}
+    if not builders or not unseen:
+        return []
+    names = _hosts(builders)
+    return [f"{names}: the CPU classes of {_hosts(unseen)}, which --limit leaves out, are not considered."]
 
 
 def _group(role: str, builder: bool) -> str:

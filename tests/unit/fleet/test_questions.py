@@ -10,6 +10,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions imp
     baseline_questions,
     builder_questions,
     device_questions,
+    group_problems,
     merged,
 )
 
@@ -66,3 +67,16 @@ def test_a_builder_that_serves_makes_what_it_needs() -> None:
     assert {question.name: question.mapping for question in found}["llama_cpp"] == "builders"
     assert [question.name for question in found].count("llama_cpp") == 1
     assert [question.name for question in found][-1] == "llama_service"
+
+
+@pytest.mark.parametrize(
+    ("groups", "problems"),
+    [
+        (["pi"], []),
+        (["builder", "pi"], []),
+        (["jetson"], []),
+        (["pi", "jetson"], ["a is in the groups pi and jetson; a device is one of them, take it out of the other."]),
+    ],
+)
+def test_a_device_is_one_kind_of_board(groups: list[str], problems: list[str]) -> None:
+    assert group_problems("a", groups) == problems

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, judge
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, as_wanted, judge, left_out
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON, with_dependents
 
 PI4, PI5, PC = "armv8-a", "armv8.2-a+dotprod+fp16", "x86-64-v3"
+SAYS, WHY = "builder-01: the CPU classes of", "which --limit leaves out, are not considered."
 DEVICE = ("host_baseline", "pi_baseline", "llama_cpp", "model_pipeline", "llama_service")
 
 
@@ -63,7 +64,7 @@ def test_an_error_of_one_host_is_an_error_of_the_run_and_reported_once() -> None
     wrong = {"refusals": ["edge_slm_services[0].port: 80 is not a port"]}
     verdict = judge({"pi-01": look(llama_service=wrong), "pi-02": look(llama_service=wrong), "pi-03": look()})
     assert verdict.errors == ["pi-01, pi-02: edge_slm_services[0].port: 80 is not a port"]
-    assert verdict.refused == {"pi-01", "pi-02"}
+    assert verdict.refused == {"pi-01": wrong["refusals"], "pi-02": wrong["refusals"]}
 
 
 def test_a_host_that_cannot_drops_out_and_the_others_go_on() -> None:
@@ -110,3 +111,26 @@ def test_roles_stand_on_earlier_ones() -> None:
         assert all(order.index(other) < order.index(role) for other in below)
     assert with_dependents(["jetson_ollama"], order) == ["jetson_ollama", "endpoint_proxy"]
     assert with_dependents(["jetson_ollama"], ["jetson_ollama"]) == ["jetson_ollama"]
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "expected"),
+    [
+        (["builder-01", "pi-01", "jetson-01"], []),
+        (["pi-01"], []),
+        (["builder-01"], [f"{SAYS} jetson-01, pi-01, {WHY}"]),
+        (["builder-01", "pi-01"], [f"{SAYS} jetson-01, {WHY}"]),
+    ],
+)
+def test_a_builder_says_whose_cpu_classes_it_does_not_know(looked_at: list[str], expected: list[str]) -> None:
+    groups = {"builder": ["builder-01"], "pi": ["pi-01"], "jetson": ["jetson-01"], "all": ["builder-01"]}
+    looks = {host: Look((host.partition("-")[0],)) for host in looked_at}
+    assert left_out(looks, groups) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [(1, "The host is as the inventory wants it."), (2, "2 hosts are as the inventory wants them.")],
+)
+def test_a_fleet_as_wanted(count: int, sentence: str) -> None:
+    assert as_wanted(count) == sentence
