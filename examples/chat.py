@@ -1,38 +1,31 @@
 #!/usr/bin/env python3
-"""Ask an endpoint of the fleet with OpenAI's own client: only the address and the key are new.
+"""Ask an endpoint of the fleet through OpenAI's own client.
 
-EDGE_SLM_API_KEY=... examples/chat.py http://192.168.1.20:8080/v1 ["What to ask"]
+EDGE_SLM_API_KEY=... examples/chat.py http://192.168.1.20:8080/v1
+EDGE_SLM_API_KEY=... examples/chat.py http://192.168.1.31:11434/v1 --model phi3:mini "Why is the sky blue?"
 
-Needs `pip install openai`.
+Needs `pip install openai`. The key is one of edge_slm_api_keys, and never on a command line.
 """
 
+import argparse
 import os
-import sys
 
 import openai
 
-if len(sys.argv) < 2:
-    sys.exit(__doc__)
+parser = argparse.ArgumentParser(description="Ask an endpoint of the fleet.")
+parser.add_argument("url", help="the endpoint, with /v1")
+parser.add_argument("question", nargs="?", default="Name three things that a Raspberry Pi is good for.")
+# llama-server has one model and answers with it, whatever it is called; Ollama wants the name.
+parser.add_argument("--model", default="gpt-3.5-turbo", help="name of the model; on a Raspberry Pi any will do")
+given = parser.parse_args()
 
-client = openai.OpenAI(
-    base_url=sys.argv[1],  # the device's address
-    api_key=os.environ["EDGE_SLM_API_KEY"],  # one of edge_slm_api_keys; never on a command line
-)
-
+client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
 completion = client.chat.completions.create(
-    model="gpt-3.5-turbo",  # any name will do: the device answers with the model that it has
+    model=given.model,
+    max_tokens=50,
     messages=[
-        {
-            "role": "system",
-            "content": "You are Capybara, an AI assistant. Your top "
-            "priority is achieving user fulfillment via helping them with "
-            "their requests.",
-        },
-        {
-            "role": "user",
-            "content": sys.argv[2] if len(sys.argv) > 2 else "Building a website can be done in 10 simple steps:",
-        },
+        {"role": "system", "content": "Answer in one short sentence."},
+        {"role": "user", "content": given.question},
     ],
 )
-
-print(completion.choices[0].message.content)
+print((completion.choices[0].message.content or "").strip())

@@ -1,58 +1,52 @@
 #!/usr/bin/env python3
-"""Ask a model with a projector about an image, with OpenAI's own client.
+"""Ask a model with a projector about an image, through OpenAI's own client.
 
-EDGE_SLM_API_KEY=... examples/vision.py http://192.168.1.20:8080/v1 photo.jpg ["What to ask"]
+EDGE_SLM_API_KEY=... examples/vision.py http://192.168.1.20:8080/v1 photo.jpg
 
-Needs `pip install openai pillow`. The image travels in the request: the device fetches nothing by itself.
+Needs `pip install openai pillow`. The image is sent in the request: the device fetches nothing by itself. The key is
+one of edge_slm_api_keys, and never on a command line.
 """
 
+import argparse
 import base64
+import io
 import os
-import sys
-from io import BytesIO
 
 import openai
 from PIL import Image
 
-
-def encode_image(image_path: str, max_image: int = 512) -> str:
-    """Return an image as base64 PNG, at most `max_image` pixels a side: a big one costs a Pi minutes."""
-    with Image.open(image_path) as image:
-        image.thumbnail((max_image, max_image))
-        buffered = BytesIO()
-        image.save(buffered, format="PNG")
-    return base64.b64encode(buffered.getvalue()).decode("utf-8")
+#: Pixels of the longer side: a big image costs a Raspberry Pi minutes.
+LONGEST_SIDE = 512
 
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
+def data_url(path: str) -> str:
+    """Return a small copy of an image as a data: URL, which is how OpenAI's API takes it."""
+    small = io.BytesIO()
+    with Image.open(path) as image:
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        image.save(small, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode("ascii")
 
-client = openai.OpenAI(
-    base_url=sys.argv[1],  # the device's address
-    api_key=os.environ["EDGE_SLM_API_KEY"],  # one of edge_slm_api_keys; never on a command line
-)
 
+parser = argparse.ArgumentParser(description="Ask a model about an image.")
+parser.add_argument("url", help="the endpoint, with /v1")
+parser.add_argument("image", help="a file that Pillow can read")
+parser.add_argument("question", nargs="?", default="Describe the picture in two sentences.")
+parser.add_argument("--model", default="gpt-4o", help="name of the model; on a Raspberry Pi any will do")
+given = parser.parse_args()
+
+client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
 completion = client.chat.completions.create(
-    model="gpt-4-vision-preview",  # any name will do: the device answers with the model that it has
+    model=given.model,
+    max_tokens=200,
     messages=[
-        {
-            "role": "system",
-            "content": "You are an expert at analyzing images with computer vision. In case of error,\n"
-            "make a full report of the cause of: any issues in receiving, understanding, or describing "
-            "images",
-        },
         {
             "role": "user",
             "content": [
-                {"type": "text", "text": sys.argv[3] if len(sys.argv) > 3 else "What is in this image?"},
-                {
-                    "type": "image_url",
-                    "image_url": {"url": f"data:image/png;base64,{encode_image(sys.argv[2])}"},
-                },
+                {"type": "text", "text": given.question},
+                {"type": "image_url", "image_url": {"url": data_url(given.image)}},
             ],
-        },
+        }
     ],
-    max_tokens=500,
 )
-
-print(completion.choices[0].message.content)
+print((completion.choices[0].message.content or "").strip())

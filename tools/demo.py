@@ -109,15 +109,15 @@ def ask(endpoint: dict[str, str]) -> tuple[str, float]:
     return (answer.choices[0].message.content or "").strip(), timings.get("predicted_per_second", tokens / seconds)
 
 
-def listing(endpoint: dict[str, str]) -> str:
-    """Return what examples/phi3.py prints for an endpoint.
+def example(endpoint: dict[str, str]) -> str:
+    """Return what examples/chat.py prints for an endpoint.
 
     Raises:
         CalledProcessError: When it fails.
     """
     key = Path(endpoint["api_key_file"]).read_text().splitlines()[0]
     run = subprocess.run(
-        [sys.executable, str(ROOT / "examples/phi3.py"), f"{endpoint['base_url']}/"],
+        [sys.executable, str(ROOT / "examples/chat.py"), endpoint["base_url"], "--model", endpoint["model"]],
         env={**os.environ, "EDGE_SLM_API_KEY": key},
         stdout=subprocess.PIPE,
         text=True,
@@ -144,7 +144,7 @@ def up() -> None:
         print(f"{endpoint['host']}: {answer}   ({endpoint['engine']}, {speed:.1f} tokens/s{page})")
     for endpoint in endpoints:
         if endpoint["model"] == sources.OLLAMA_MODEL:
-            print(f"\nexamples/phi3.py {endpoint['base_url']}/\n{listing(endpoint)}")
+            print(f"\nexamples/chat.py {endpoint['base_url']} --model {endpoint['model']}\n{example(endpoint)}")
     print()
     sources.describe(chosen)
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")

@@ -28,32 +28,16 @@ def status(url: str, key: str = "", method: str = "GET", body: dict[str, object]
         return error.code
 
 
-def test_listing_11_1(pi: Device, key: str) -> None:
-    """The book's own client, with only its URL and key changed."""
-    client = openai.OpenAI(base_url=f"{pi.url}/v1", api_key=key)
-    completion = client.chat.completions.create(
-        model="gpt-3.5-turbo",
-        messages=[
-            {
-                "role": "system",
-                "content": "You are Capybara, an AI assistant. Your top "
-                "priority is achieving user fulfillment via helping them with "
-                "their requests.",
-            },
-            {
-                "role": "user",
-                "content": "Building a website can be done in 10 simple steps:",
-            },
-        ],
-        max_tokens=32,
-    )
-    assert completion.choices[0].message.content
-
-
-def test_the_jetson_article_s_listing(key: str) -> None:
-    """The article's own listing with only its URL and key changed, as examples/phi3.py has it."""
+@pytest.mark.parametrize("device", [PIS[0], JETSON], ids=lambda device: device.name)
+def test_the_example_for_clients_is_answered(device: Device, key: str) -> None:
+    """What both articles do at their end: OpenAI's own client, with only the URL and the key of a device."""
     run = subprocess.run(
-        [sys.executable, ROOT / "examples/phi3.py", f"{JETSON.url}/v1/"],
+        [
+            sys.executable,
+            ROOT / "examples/chat.py",
+            f"{device.url}/v1/",
+            *(["--model", JETSON.model] * (device == JETSON)),
+        ],
         env={**os.environ, "EDGE_SLM_API_KEY": key},
         capture_output=True,
         text=True,
