@@ -66,6 +66,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import (
@@ -73,7 +74,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.live import (
     read_loaded,
     read_maps,
     read_unit,
-    user_number,
     user_of,
 )
 
@@ -130,7 +130,7 @@ def revoke(module: AnsibleModule) -> int:
 def ensure_present(module: AnsibleModule, config_digest: str, unit_digest: str) -> None:
     """Enable and start it; reload or restart it where it runs with something else."""
     unit = read_unit()
-    own_user = user_of(unit.pid) in (None, user_number())
+    own_user = user_of(unit.pid) in (None, user_number(proxying.USER))
     steps = proxying.steps_to_run(unit, unit_digest, read_loaded(), config_digest, own_user)
     if not module.check_mode:
         if steps.unmask:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
+    artifact_store_side,
     endpoint_proxy_side,
     endpoint_tls_side,
     host_baseline_side,
@@ -22,6 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 BEFORE: Mapping[str, Callable[[Inputs], None]] = {
+    "artifact_store": artifact_store_side.before,
     "endpoint_proxy": endpoint_proxy_side.before,
     "endpoint_tls": endpoint_tls_side.before,
     "host_baseline": host_baseline_side.before,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 from devices import connect as host
@@ -79,3 +80,32 @@ def test_devices_have_no_compiler_unless_they_build() -> None:
 def test_converter_runs_from_the_release() -> None:
     command = f"{ROOT}/venv/bin/python {ROOT}/current/converter/convert_hf_to_gguf.py --help"
     assert "--outtype" in host("builder-01").check_output(command)
+
+
+def test_the_artifact_store_is_an_nginx_of_its_own_and_hardened() -> None:
+    builder = host("builder-01")
+    store = builder.service("edge-slm-artifacts")
+    assert (store.is_running, store.is_enabled) == (True, True)
+    report = builder.check_output("systemd-analyze security --no-pager edge-slm-artifacts")
+    found = re.search(r"exposure level for \S+: ([\d.]+)", report)
+    assert found
+    assert float(found.group(1)) <= 1.2
+    pid = builder.check_output("systemctl show -p MainPID --value edge-slm-artifacts")
+    assert builder.check_output(f"stat -c %U /proc/{pid}") == "edge-slm-artifacts"
+
+
+def test_the_distributions_nginx_is_left_to_whoever_has_configured_it() -> None:
+    """On the builder the registry's stand-in has; its own site is untouched, and ours is not in it."""
+    builder = host("builder-01")
+    assert builder.service("nginx").is_running
+    assert "edge-slm-artifacts" not in builder.check_output("nginx -T 2>/dev/null")
+
+
+def test_a_device_resumes_a_download_and_sees_nothing_else() -> None:
+    device = host("pi-01")
+    name = host("builder-01").check_output("cd /var/lib/edge-slm/artifacts/releases && ls *.tar.gz | head -1")
+    url = "http://builder-01:8090"
+    code = "curl --silent --output /dev/null --write-out '%{http_code}' "
+    assert device.check_output(f"{code} --range 0-99 {url}/releases/{name}") == "206"
+    for path in ("", "releases/", "models/", "releases/../../../../etc/passwd", "releases/%2e%2e/%2e%2e/x"):
+        assert device.check_output(f"{code} --path-as-is {url}/{path}") in ("400", "403", "404"), path

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import NamedTuple
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
@@ -39,3 +41,19 @@ def parse_status(text: str) -> dict[str, Package]:
 def installed_versions() -> dict[str, str]:
     """Return this host's installed packages with their versions."""
     return {name: package.version for name, package in parse_status(read_text(STATUS)).items()}
+
+
+def is_as_packaged(path: str, status: str) -> bool:
+    """Return whether a configuration file is as its package brought it.
+
+    Args:
+        path: The file.
+        status: The text of dpkg's status file, which has the md5 of each configuration file as it was unpacked.
+    """
+    noted = re.search(rf"^ {re.escape(path)} ([0-9a-f]{{32}})$", status, re.MULTILINE)
+    try:
+        with open(path, "rb") as file:
+            found = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return False
+    return bool(noted and noted[1] == found)

@@ -48,6 +48,14 @@ def read_account(name: str) -> Account:
     return Account(name, primary_group(name), group)
 
 
+def user_number(name: str) -> int | None:
+    """Return a user's number; None where there is no such user."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
 def primary_group(user: str) -> str:
     """Return the name of a user's group, its number where it has no name; empty where there is no such user."""
     try:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import os
 import re
@@ -13,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_texts
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account, read_account, user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ABSENT_UNIT,
@@ -33,19 +33,23 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
 
-UNIT = "nginx.service"
-#: nginx with the modules that matter here.
+UNIT = "edge-slm-artifacts.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+RUN_DIR = "/run/edge-slm-artifacts"
+#: nginx with the modules that matter here, and the instance that the package starts at boot.
 PACKAGE = "nginx-light"
-CONF_DIR = "/etc/nginx/conf.d"
-CONF = f"{CONF_DIR}/edge-slm-artifacts.conf"
-SITES_DIR = "/etc/nginx/sites-enabled"
-#: The distribution's welcome page: enabled by a link, and what the package brings.
-WELCOME = f"{SITES_DIR}/default"
-WELCOME_FILE = "/etc/nginx/sites-available/default"
+DISTRIBUTION_UNIT = "nginx.service"
+DISTRIBUTION_CONFIG = "/etc/nginx/nginx.conf"
+DISTRIBUTION_DIRS = ("/etc/nginx/conf.d", "/etc/nginx/sites-enabled")
+WELCOME = "/etc/nginx/sites-available/default"
+#: What nginx makes directories for when it starts.
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 IPV6 = "/proc/net/if_inet6"
 STATES = ("present", "absent")
 #: What needs no quotes in nginx's configuration.
 PATH = re.compile(r"(/[A-Za-z0-9@%+=:,._-]+)+/?")
+#: Where the unit sees nothing of the host (systemd.exec(5): ProtectHome, PrivateTmp).
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Inputs:
     cidrs: tuple[str, ...]
     releases_path: str
     models_path: str
+    #: User and group that nginx runs as.
+    user: str
+    config: str
+    unit: str
 
     @classmethod
     def of(cls, values: Mapping[str, Any], problems: Problems) -> Inputs:
@@ -73,27 +81,35 @@ class Inputs:
             judged.add("cidrs", "is empty: nobody could fetch; give the devices' network, for example 192.168.1.0/24.")
         return cls(
             state=state,
-            port=as_int(values["port"], "port", 1, 65535, judged),
+            port=as_int(values["port"], "port", 1024, 65535, judged),
             cidrs=cidrs,
             releases_path=as_path(values["releases_path"], "releases_path", judged),
             models_path=as_path(values["models_path"], "models_path", judged),
+            user=str(values["user"]),
+            config=str(values["config"]),
+            unit=str(values["unit"]),
         )
+
+    @property
+    def config_dir(self) -> str:
+        """Where the configuration is."""
+        return os.path.dirname(self.config)
 
 
 @dataclass(frozen=True)
 class Live:
     """The host as it is."""
 
+    account: Account
     files: Mapping[str, LiveFile] = field(default_factory=dict)
     unit: LiveUnit = ABSENT_UNIT
     installed: bool = False
     ipv6: bool = True
-    #: The distribution's own welcome page is enabled, and nobody has changed it.
-    welcome: bool = False
-    #: Who listens on the port; empty where nobody does.
+    #: The distribution's own instance runs or is enabled, and nobody has configured it.
+    idle_distribution: bool = False
+    #: Whether our nginx listens on the port, and who else does; empty where nobody does.
+    listening: bool = False
     port_owner: str = ""
-    #: Names of what else nginx is configured to serve.
-    other_sites: tuple[str, ...] = ()
 
 
 def check_cidr(cidr: str, variable: str, problems: Problems) -> None:
@@ -113,133 +129,135 @@ def as_path(value: object, variable: str, problems: Problems) -> str:
     path = str(value or "")
     if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         problems.add(variable, f"{path!r} is not an absolute path of letters, digits and @%+=:,._-; choose another.")
+    elif any(f"{path}/".startswith(f"{hidden}/") for hidden in HIDDEN):
+        problems.add(variable, f"{path} cannot be served: services do not see {', '.join(HIDDEN)}; choose another.")
     return path.rstrip("/")
 
 
 def conf_text(inputs: Inputs, ipv6: bool) -> str:
-    """Return nginx's configuration of our server."""
-    listen = [f"    listen {inputs.port};", *([f"    listen [::]:{inputs.port};"] if ipv6 else [])]
+    """Return the configuration of nginx."""
+    listen = [f"        listen {inputs.port};", *([f"        listen [::]:{inputs.port};"] if ipv6 else [])]
+    # Packages bring nginx with these directories compiled in, where our user cannot write.
+    temporary = [f"    {kind}_temp_path {RUN_DIR}/{kind};" for kind in TEMPORARY]
     lines = [
         "# Written by the role edge_slm.fleet.artifact_store; changes are overwritten.",
-        "server {",
+        "daemon off;",
+        "worker_processes auto;",
+        f"pid {RUN_DIR}/nginx.pid;",
+        "error_log stderr;",
+        "events {",
+        "}",
+        "http {",
+        "    access_log off;",
+        "    server_tokens off;",
+        "    default_type application/octet-stream;",
+        "    sendfile on;",
+        *temporary,
+        "    server {",
         *listen,
-        "    server_name _;",
+        "        server_name _;",
         "",
-        *(f"    allow {cidr};" for cidr in inputs.cidrs),
-        "    deny all;",
+        *(f"        allow {cidr};" for cidr in inputs.cidrs),
+        "        deny all;",
         "",
-        "    location /releases/ {",
-        f"        alias {inputs.releases_path}/;",
-        "    }",
-        "    location /models/ {",
-        f"        alias {inputs.models_path}/;",
-        "    }",
-        "    location / {",
-        "        return 404;",
+        "        location /releases/ {",
+        f"            alias {inputs.releases_path}/;",
+        "        }",
+        "        location /models/ {",
+        f"            alias {inputs.models_path}/;",
+        "        }",
+        "        location / {",
+        "            return 404;",
+        "        }",
         "    }",
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def packaged_md5(status: str, path: str) -> str:
-    """Return the md5 that dpkg has noted of a configuration file when it unpacked it; empty where it knows none."""
-    found = re.search(rf"^ {re.escape(path)} ([0-9a-f]{{32}})$", status, flags=re.MULTILINE)
-    return found[1] if found else ""
-
-
-def is_welcome_page(link: str, file: str, status: str) -> bool:
-    """Return whether a site is enabled that is the package's own, as it was unpacked."""
-    if not os.path.islink(link) or os.path.realpath(link) != os.path.realpath(file):
+def is_idle(unit: LiveUnit, status: str) -> bool:
+    """Return whether the distribution's instance has nothing to serve but what its package brought."""
+    if not (unit.active or unit.enabled):
         return False
-    try:
-        with open(file, "rb") as content:
-            # dpkg's own naming of contents.
-            found = hashlib.new("md5", content.read(), usedforsecurity=False).hexdigest()
-    except OSError:
-        return False
-    return found == packaged_md5(status, file)
-
-
-def other_sites() -> tuple[str, ...]:
-    """Return what else nginx is configured to serve, as far as files of the usual directories show."""
-    found = []
-    for directory in (CONF_DIR, SITES_DIR):
-        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
-            path = os.path.join(directory, name)
-            if path != CONF and not name.startswith(".") and (directory == SITES_DIR or name.endswith(".conf")):
-                found.append(path)
-    return tuple(found)
+    places = [place for place in DISTRIBUTION_DIRS if os.path.isdir(place)]
+    sites = {os.path.realpath(entry) for place in places for entry in os.scandir(place)}
+    return sites <= {WELCOME} and all(is_as_packaged(path, status) for path in (DISTRIBUTION_CONFIG, *sites))
 
 
 def read_live(inputs: Inputs) -> Live:
     """Return the host as it is."""
     listening = [one for one in read_listeners() if one.port == inputs.port] if inputs.state == "present" else []
-    owners = {holder(one) for one in listening}
-    strangers = sorted(owner for owner in owners if not owner.startswith("nginx "))
+    own = user_number(inputs.user)
+    units = read_units([UNIT, DISTRIBUTION_UNIT])
+    paths = (UNIT_FILE, inputs.config, inputs.config_dir, inputs.releases_path, inputs.models_path)
     return Live(
-        files=read_files((CONF, CONF_DIR, SITES_DIR, inputs.releases_path, inputs.models_path)),
-        unit=read_units([UNIT]).get(UNIT, ABSENT_UNIT),
+        account=read_account(inputs.user),
+        files=read_files(paths),
+        unit=units.get(UNIT, ABSENT_UNIT),
         installed=bool(find_command("nginx")),
         ipv6=os.path.exists(IPV6),
-        welcome=os.path.lexists(WELCOME) and is_welcome_page(WELCOME, WELCOME_FILE, read_text(STATUS)),
-        port_owner=strangers[0] if strangers else min(owners, default=""),
-        other_sites=other_sites() if inputs.state == "absent" else (),
+        idle_distribution=is_idle(units.get(DISTRIBUTION_UNIT, ABSENT_UNIT), read_text(STATUS)),
+        listening=any(one.uid == own for one in listening),
+        port_owner=min((holder(one) for one in listening if one.uid != own), default=""),
     )
 
 
-def started_or_reloaded(actions: list[dict[str, Any]], live: Live) -> list[dict[str, Any]]:
-    """Return a unit's actions with a start where there is nothing to reload."""
-    return [
-        {**action, "state": "restarted"} if action["state"] == "reloaded" and not live.unit.active else action
-        for action in actions
-    ]
+def unit_actions(inputs: Inputs, live: Live, write: FileSet) -> list[dict[str, Any]]:
+    """Return what is to be done to the unit: a changed unit is restarted, a changed configuration is reloaded."""
+    changing = [file.path for file in write.files]
+    for reads, on_change in ((UNIT_FILE, "restarted"), (inputs.config, "reloaded")):
+        unit = Unit(UNIT, (reads,), on_change if live.unit.active else "restarted")
+        actions = pending_units([unit], {UNIT: live.unit}, live.files, changing)
+        if actions:
+            return actions
+    if live.listening:
+        return []
+    return [{"name": UNIT, "state": "restarted", "enabled": True, "why": f"does not listen on port {inputs.port}"}]
 
 
 def decide(inputs: Inputs, live: Live) -> Plan:
     """Return everything that is still to be done, for inputs without problems."""
     if inputs.state == "absent":
-        return decide_absent(live)
-    if live.port_owner and not live.port_owner.startswith("nginx "):
+        return decide_absent(inputs, live)
+    if live.port_owner:
         return Plan(
             unfit=[
                 f"artifact_store_port: {inputs.port} is taken by {live.port_owner}; stop it, or choose another port."
             ]
         )
-    directories = [Directory(inputs.releases_path), Directory(inputs.models_path)]
-    write = FileSet(
-        directories=pending_directories(directories, live.files),
-        files=pending_files([ConfigFile(CONF, conf_text(inputs, live.ipv6))], live.files),
-        remove=[WELCOME] if live.welcome else [],
-    )
-    changing = [*(file.path for file in write.files), *([SITES_DIR] if live.welcome else [])]
-    # Both directories: what is removed leaves its trace there alone.
-    unit = Unit(UNIT, (CONF, CONF_DIR, SITES_DIR), on_change="reloaded")
-    actions = started_or_reloaded(pending_units([unit], {UNIT: live.unit}, live.files, changing), live)
-    if not actions and not live.port_owner:
-        why = f"does not listen on port {inputs.port}"
-        actions = [{"name": UNIT, "state": "restarted", "enabled": True, "why": why}]
-    pending = [*([] if live.installed else [f"package {PACKAGE}: is not installed"]), *write.sentences()]
+    directories = [Directory(inputs.config_dir), Directory(inputs.releases_path), Directory(inputs.models_path)]
+    files = [ConfigFile(inputs.config, conf_text(inputs, live.ipv6)), ConfigFile(UNIT_FILE, inputs.unit)]
+    write = FileSet(pending_directories(directories, live.files), pending_files(files, live.files))
+    actions = unit_actions(inputs, live, write)
+    idle = f"unit {DISTRIBUTION_UNIT}: is enabled, and nobody has configured it"
     return Plan(
-        pending=[*pending, *unit_sentences(actions)],
-        needs={"packages": [] if live.installed else [PACKAGE], "units": actions},
+        pending=[
+            *([] if live.installed else [f"package {PACKAGE}: is not installed"]),
+            *([idle] if live.idle_distribution else []),
+            *live.account.missing(),
+            *write.sentences(),
+            *unit_sentences(actions),
+        ],
+        needs={
+            "packages": [] if live.installed else [PACKAGE],
+            "idle_distribution": live.idle_distribution,
+            "accounts": bool(live.account.missing()),
+            "units": actions,
+        },
         files={"configure": write},
     )
 
 
-def decide_absent(live: Live) -> Plan:
-    """Return what is left of the role: its configuration, and nginx where it has nothing else to serve."""
-    files = FileSet(remove=[CONF] if CONF in live.files else [])
-    if live.other_sites:
-        unit = Unit(UNIT, (CONF, CONF_DIR), on_change="reloaded")
-        actions = pending_units([unit], {UNIT: live.unit}, live.files, files.remove) if live.unit.active else []
-    else:
-        actions = pending_units([Unit(UNIT, wanted=False)], {UNIT: live.unit}, live.files, ())
-        for action in actions:
-            action["why"] = "has nothing to serve"
+def decide_absent(inputs: Inputs, live: Live) -> Plan:
+    """Return what is left of the role; the package, and what was served, stay."""
+    files = FileSet(
+        remove=[path for path in (UNIT_FILE, inputs.config_dir) if path in live.files],
+        prune=[os.path.dirname(inputs.config_dir)],
+    )
+    actions = pending_units([Unit(UNIT, wanted=False)], {UNIT: live.unit}, live.files, ())
     return Plan(
-        pending=[*files.sentences(), *unit_sentences(actions)],
-        needs={"units": actions},
+        pending=[*unit_sentences(actions), *files.sentences(), *live.account.left()],
+        needs={"units": actions, "accounts": bool(live.account.left())},
         files={"uninstall": files},
     )
 

@@ -10,9 +10,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account, user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import WANTS_DIR
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import PROPERTIES, describe_unit
@@ -37,7 +39,7 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
     units = {unit["Id"]: unit for unit in show(("Id", *PROPERTIES), (proxying.UNIT, decide.DISTRIBUTION_UNIT))}
     properties = units.get(proxying.UNIT, {})
     unit = reading.with_environment(describe_unit(properties, b""), properties)
-    user, runs_as = reading.user_number(), reading.user_of(unit.pid)
+    user, runs_as = user_number(proxying.USER), reading.user_of(unit.pid)
     live = decide.Live(
         files=read_files(decide.PATHS),
         unit=unit,
@@ -55,7 +57,7 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
         loaded=reading.read_loaded() if unit.pid else proxying.Loaded(),
         own_user=runs_as in (None, user),
         key_maps=reading.read_maps() if unit.pid else {},
-        idle_distribution=enabled and reading.is_as_packaged(),
+        idle_distribution=enabled and is_as_packaged(decide.DISTRIBUTION_CONFIG, read_text(STATUS)),
         port_owner=reading.port_owner(inputs.settings, runs_as),
         pem=pem,
         pem_problem=problem,

@@ -16,7 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import r
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import ask
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account, user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import services as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
@@ -173,10 +173,7 @@ def read_live(inputs: decide.Inputs, services: Sequence[serving.Service]) -> dec
 
 def taken_ports(inputs: decide.Inputs) -> list[str]:
     """Return which ports of the services are held by a program that is none of them."""
-    try:
-        own = pwd.getpwnam(inputs.user).pw_uid
-    except KeyError:
-        own = -1
+    own = user_number(inputs.user)
     strangers = [listener for listener in read_listeners() if listener.uid != own]
     found = []
     for instance in inputs.instances:

@@ -4,26 +4,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pwd
-import re
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, remove, write_draft
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import read_live
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit, describe_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config as proxying
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import pair_problem
 
 HAPROXY = "/usr/sbin/haproxy"
-DISTRIBUTION_CONFIG = "/etc/haproxy/haproxy.cfg"
 
 
 def read_unit() -> Unit:
@@ -86,14 +82,6 @@ def read_maps() -> dict[int, str]:
     return maps if all(maps.values()) else {}
 
 
-def user_number() -> int | None:
-    """Return the number of the user that the proxy belongs to; None where there is none yet."""
-    try:
-        return pwd.getpwnam(proxying.USER).pw_uid
-    except KeyError:
-        return None
-
-
 def port_owner(settings: proxying.Settings, own: int | None) -> str:
     """Return who holds the port that the proxy is to listen on; '' where it is free or the proxy's own.
 
@@ -102,7 +90,7 @@ def port_owner(settings: proxying.Settings, own: int | None) -> str:
         own: Number of the user that the running proxy belongs to; nobody else runs as it.
     """
     for listener in read_listeners():
-        if listener.uid in (own, user_number()):
+        if listener.uid in (own, user_number(proxying.USER)):
             continue
         if listener.port == settings.port and overlap(listener.address, settings.listen):
             return holder(listener)
@@ -127,13 +115,6 @@ def read_pem(certificate: str, key: str) -> str:
             "that is valid today and its own key, without a password."
         )
     return f"{texts[0]}\n{texts[1]}\n"
-
-
-def is_as_packaged() -> bool:
-    """Return whether the configuration of the distribution's instance is as the package brought it."""
-    recorded = re.search(rf"^ {DISTRIBUTION_CONFIG} ([0-9a-f]{{32}})", read_text(STATUS), re.M)
-    found = hashlib.md5(read_text(DISTRIBUTION_CONFIG).encode(), usedforsecurity=False).hexdigest()
-    return bool(recorded and recorded.group(1) == found)
 
 
 def refusal(config: str, drafts: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import config
 
 PACKAGE = "haproxy"
 DISTRIBUTION_UNIT = "haproxy.service"
+DISTRIBUTION_CONFIG = "/etc/haproxy/haproxy.cfg"
 STATES = ("present", "absent")
 #: What other roles write beside this one's own directory.
 DIRECTORIES = (

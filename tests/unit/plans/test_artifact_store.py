@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,25 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans import artifact_store as store
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.artifact_store import Inputs, Live
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "artifact_store"
+USER, CONFIG = "edge-slm-artifacts", "/etc/edge-slm/artifacts/nginx.conf"
 DEFAULTS = {
-    name.removeprefix("artifact_store_"): value
-    for name, value in yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")).items()
+    **{
+        name.removeprefix("artifact_store_"): value
+        for name, value in yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")).items()
+    },
+    "user": USER,
+    "config": CONFIG,
+    "unit": "[Unit]\n",
 }
 RELEASES, MODELS = DEFAULTS["releases_path"], DEFAULTS["models_path"]
+CONFIG_DIR = "/etc/edge-slm/artifacts"
 
 
 def cast(**changes: Any) -> Inputs:
@@ -32,15 +41,17 @@ def cast(**changes: Any) -> Inputs:
 
 #: nginx as it should be, started after its files were written.
 FILES = {
-    store.CONF: LiveFile(store.conf_text(cast(), ipv6=True), 0o644, 10),
-    store.CONF_DIR: LiveFile("", 0o755, 10),
-    store.SITES_DIR: LiveFile("", 0o755, 10),
+    CONFIG: LiveFile(store.conf_text(cast(), ipv6=True), 0o644, 10),
+    CONFIG_DIR: LiveFile("", 0o755, 10),
+    store.UNIT_FILE: LiveFile("[Unit]\n", 0o644, 10),
     RELEASES: LiveFile("", 0o755, 99),
     MODELS: LiveFile("", 0o755, 99),
 }
 UNIT = LiveUnit(loaded=True, active=True, enabled=True, since=20)
-LIVE = Live(files=FILES, unit=UNIT, installed=True, port_owner="nginx (process 7)")
-BARE = Live()
+NAME = f"unit {store.UNIT}"
+ACCOUNT = Account(USER, USER, group=True)
+LIVE = Live(ACCOUNT, FILES, UNIT, installed=True, listening=True)
+BARE = Live(Account(USER))
 
 
 def without(*paths: str) -> dict[str, LiveFile]:
@@ -60,62 +71,80 @@ def decide(live: Live, **changes: Any) -> Plan:
             {},
             [
                 "package nginx-light: is not installed",
+                f"group {USER}: is missing",
+                f"user {USER}: is missing",
+                f"directory {CONFIG_DIR}: is missing",
                 f"directory {RELEASES}: is missing",
                 f"directory {MODELS}: is missing",
-                f"file {store.CONF}: is missing",
-                "unit nginx.service: its configuration changes",
+                f"file {CONFIG}: is missing",
+                f"file {store.UNIT_FILE}: is missing",
+                f"{NAME}: its configuration changes",
             ],
             ["restarted"],
             id="bare host",
         ),
         pytest.param(
-            replace(LIVE, unit=replace(UNIT, active=False), port_owner=""),
+            replace(LIVE, unit=replace(UNIT, active=False), listening=False),
             {},
-            ["unit nginx.service: is not running"],
+            [f"{NAME}: is not running"],
             ["started"],
             id="stopped",
         ),
         pytest.param(
             replace(LIVE, unit=replace(UNIT, enabled=False)),
             {},
-            ["unit nginx.service: is not enabled"],
+            [f"{NAME}: is not enabled"],
             ["started"],
             id="disabled",
         ),
         pytest.param(
-            replace(LIVE, unit=replace(UNIT, active=False, masked=True), port_owner=""),
+            replace(LIVE, unit=replace(UNIT, active=False, masked=True), listening=False),
             {},
-            ["unit nginx.service: is masked"],
+            [f"{NAME}: is masked"],
             ["started"],
             id="masked",
         ),
         pytest.param(
-            replace(LIVE, unit=replace(UNIT, since=5)),
+            replace(LIVE, files={**FILES, CONFIG: replace(FILES[CONFIG], modified=30)}),
             {},
-            [f"unit nginx.service: runs since before {store.CONF} changed"],
+            [f"{NAME}: runs since before {CONFIG} changed"],
             ["reloaded"],
             id="older than its configuration",
         ),
         pytest.param(
-            replace(LIVE, files={**FILES, store.SITES_DIR: LiveFile("", 0o755, 30)}),
+            replace(LIVE, unit=replace(UNIT, since=5)),
             {},
-            [f"unit nginx.service: runs since before {store.SITES_DIR} changed"],
-            ["reloaded"],
-            id="killed after the welcome page was removed",
+            [f"{NAME}: runs since before {store.UNIT_FILE} changed"],
+            ["restarted"],
+            id="older than its unit",
         ),
         pytest.param(
-            replace(LIVE, port_owner=""),
+            replace(LIVE, listening=False),
             {},
-            ["unit nginx.service: does not listen on port 8090"],
+            [f"{NAME}: does not listen on port 8090"],
             ["restarted"],
             id="a reload that nginx refused",
         ),
         pytest.param(
             LIVE,
             {"port": 8091},
-            [f"file {store.CONF}: its text differs", "unit nginx.service: its configuration changes"],
+            [f"file {CONFIG}: its text differs", f"{NAME}: its configuration changes"],
             ["reloaded"],
             id="another port",
+        ),
+        pytest.param(
+            LIVE,
+            {"unit": "[Service]\n"},
+            [f"file {store.UNIT_FILE}: its text differs", f"{NAME}: its configuration changes"],
+            ["restarted"],
+            id="another unit",
+        ),
+        pytest.param(
+            replace(LIVE, account=replace(ACCOUNT, group=False)),
+            {},
+            [f"group {USER}: is missing"],
+            [],
+            id="no group",
         ),
         pytest.param(
             replace(LIVE, files={**FILES, MODELS: LiveFile("", 0o700, 9, "pi", "pi")}),
@@ -132,39 +161,24 @@ def decide(live: Live, **changes: Any) -> Plan:
             id="owner of a directory",
         ),
         pytest.param(
-            replace(LIVE, welcome=True),
+            replace(LIVE, idle_distribution=True),
             {},
-            [f"{store.WELCOME}: is no longer wanted", "unit nginx.service: its configuration changes"],
-            ["reloaded"],
-            id="the package's own welcome page",
+            ["unit nginx.service: is enabled, and nobody has configured it"],
+            [],
+            id="the distribution's own instance",
         ),
         pytest.param(
             LIVE,
             {"state": "absent"},
-            [f"{store.CONF}: is no longer wanted", "unit nginx.service: has nothing to serve"],
+            [
+                f"{NAME}: is no longer wanted",
+                f"{store.UNIT_FILE}: is no longer wanted",
+                f"{CONFIG_DIR}: is no longer wanted",
+                f"user {USER}: is no longer wanted",
+                f"group {USER}: is no longer wanted",
+            ],
             ["stopped"],
-            id="absent: ours was all that nginx had",
-        ),
-        pytest.param(
-            replace(LIVE, other_sites=("/etc/nginx/conf.d/other.conf",)),
-            {"state": "absent"},
-            [f"{store.CONF}: is no longer wanted", "unit nginx.service: its configuration changes"],
-            ["reloaded"],
-            id="absent: another site stays",
-        ),
-        pytest.param(
-            replace(LIVE, files=without(store.CONF), other_sites=("x",), unit=replace(UNIT, since=5)),
-            {"state": "absent"},
-            [f"unit nginx.service: runs since before {store.CONF_DIR} changed"],
-            ["reloaded"],
-            id="absent: killed before nginx knew",
-        ),
-        pytest.param(
-            replace(LIVE, files=without(store.CONF), unit=replace(UNIT, active=False), other_sites=("x",)),
-            {"state": "absent"},
-            [],
-            [],
-            id="absent: a stopped nginx of somebody else stays stopped",
+            id="absent",
         ),
         pytest.param(BARE, {"state": "absent"}, [], [], id="absent: never was there"),
     ],
@@ -194,9 +208,9 @@ def test_a_listening_stranger_is_seen() -> None:
 
 
 def test_text() -> None:
-    text = store.conf_text(cast(port=81, cidrs=["10.0.0.0/8", "fd00::/8"], models_path="/srv/m/"), ipv6=False)
+    text = store.conf_text(cast(port=8081, cidrs=["10.0.0.0/8", "fd00::/8"], models_path="/srv/m/"), ipv6=False)
     lines = [line.strip() for line in text.splitlines()]
-    assert "listen 81;" in lines
+    assert "listen 8081;" in lines
     assert not any("[::]" in line for line in lines), "a kernel without IPv6 refuses it"
     assert lines.index("allow 10.0.0.0/8;") < lines.index("allow fd00::/8;") < lines.index("deny all;")
     assert "alias /srv/m/;" in lines
@@ -206,7 +220,7 @@ def test_text() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"port": 0}, "artifact_store_port: must be a whole number from 1 to 65535; it is 0."),
+        ({"port": 80}, "artifact_store_port: must be a whole number from 1024 to 65535; it is 80."),
         ({"port": "http"}, "artifact_store_port: must be a whole number"),
         ({"cidrs": "10.0.0.0/8"}, "artifact_store_cidrs: is not a list; write ['10.0.0.0/8']."),
         ({"cidrs": []}, "artifact_store_cidrs: is empty: nobody could fetch"),
@@ -217,6 +231,7 @@ def test_text() -> None:
         ({"models_path": "/srv/a b"}, "artifact_store_models_path: '/srv/a b' is not an absolute path"),
         ({"models_path": "/srv/{a"}, "artifact_store_models_path: '/srv/{a' is not an absolute path"),
         ({"models_path": "/srv/../etc"}, "artifact_store_models_path: '/srv/../etc' is not an absolute path"),
+        ({"models_path": "/home/pi/models"}, "artifact_store_models_path: /home/pi/models cannot be served: services"),
         ({"state": "stopped"}, "artifact_store_state: 'stopped' is not one of present, absent."),
     ],
 )
@@ -246,17 +261,29 @@ def test_without_systemd() -> None:
     ]
 
 
-def test_only_the_packages_own_welcome_page_is_one(tmp_path: Path) -> None:
-    page, link = tmp_path / "available", tmp_path / "enabled"
-    page.write_text("server {}\n")
-    status = f"Package: nginx-common\nConffiles:\n {page} e87cb0fd953ee47f3916f75574b63ce5\n"
-    assert not store.is_welcome_page(str(link), str(page), status), "it is not enabled"
-    link.symlink_to(page)
-    assert store.is_welcome_page(str(link), str(page), status)
-    assert not store.is_welcome_page(str(link), str(page), ""), "dpkg does not know it"
-    page.write_text("server { listen 81; }\n")
-    assert not store.is_welcome_page(str(link), str(page), status), "somebody has changed it"
-    page.write_text("server {}\n")
-    link.unlink()
-    link.write_text("server {}\n")
-    assert not store.is_welcome_page(str(link), str(page), status), "it is somebody's own"
+@pytest.mark.parametrize(
+    ("prepare", "idle"),
+    [
+        pytest.param(lambda _place: None, True, id="as packaged"),
+        pytest.param(lambda place: (place / "sites/default").unlink(), True, id="welcome page disabled"),
+        pytest.param(lambda place: (place / "default").write_text("server { listen 81; }"), False, id="page changed"),
+        pytest.param(lambda place: (place / "nginx.conf").write_text("events {}"), False, id="configuration changed"),
+        pytest.param(lambda place: (place / "conf.d/own.conf").write_text("server {}"), False, id="own server"),
+    ],
+)
+def test_the_distributions_instance_is_idle_while_nobody_has_configured_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[Path], Any], idle: bool
+) -> None:
+    for name in ("conf.d", "sites"):
+        (tmp_path / name).mkdir()
+    for name in ("default", "nginx.conf"):
+        (tmp_path / name).write_text("server {}\n")
+    (tmp_path / "sites/default").symlink_to(tmp_path / "default")
+    monkeypatch.setattr(store, "DISTRIBUTION_DIRS", (str(tmp_path / "conf.d"), str(tmp_path / "sites")))
+    monkeypatch.setattr(store, "DISTRIBUTION_CONFIG", str(tmp_path / "nginx.conf"))
+    monkeypatch.setattr(store, "WELCOME", str(tmp_path / "default"))
+    md5 = "e87cb0fd953ee47f3916f75574b63ce5"
+    status = f"Conffiles:\n {tmp_path / 'default'} {md5}\n {tmp_path / 'nginx.conf'} {md5}\n"
+    prepare(tmp_path)
+    assert store.is_idle(UNIT, status) is idle
+    assert not store.is_idle(replace(UNIT, active=False, enabled=False), status)

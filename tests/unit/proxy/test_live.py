@@ -47,5 +47,5 @@ def test_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, info: str, age:
 )
 def test_who_holds_the_port(monkeypatch: pytest.MonkeyPatch, listener: Listener, own: int | None, owner: str) -> None:
     monkeypatch.setattr(reading, "read_listeners", lambda: [listener])
-    monkeypatch.setattr(reading, "user_number", lambda: None)
+    monkeypatch.setattr(reading, "user_number", lambda _name: None)
     assert reading.port_owner(Settings(), own) == owner
