@@ -11,11 +11,23 @@ from pathlib import Path
 
 import ansible_collections
 import pytest
+import yaml
 from devices import ROOT
 
 #: Neither local state nor what only makes and tests the collection.
 FOREIGN = [
-    *(".git*", ".venv*", ".cache*", ".demo*", ".artifacts*", ".ansible*", ".*_cache*", "*/__pycache__*", "*.pyc"),
+    *(
+        ".git*",
+        ".venv*",
+        ".cache*",
+        ".demo*",
+        ".artifacts*",
+        ".ansible*",
+        ".status*",
+        ".*_cache*",
+        "*/__pycache__*",
+        "*.pyc",
+    ),
     *("tests/unit*", "tests/integration*", "molecule*", "tools*", "inventory/demo*", "*.tar.gz", "*id_ed25519*"),
 ]
 
@@ -48,6 +60,12 @@ def test_it_holds_the_collection_alone(tarball: Path) -> None:
         names
     )
     assert tarball.stat().st_size < 2 << 20
+
+
+def test_what_git_ignores_at_the_top_is_not_packed() -> None:
+    """Local state that is not there today would be packed on the day when it is."""
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split() if line.startswith("/")]
+    assert set(ignored) <= set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"])
 
 
 def test_its_playbooks_are_found_by_their_names_where_nothing_else_is_installed(tarball: Path, tmp_path: Path) -> None:

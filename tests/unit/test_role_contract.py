@@ -139,7 +139,9 @@ def test_internals_are_marked(role: Path) -> None:
 
 def test_packages_wait_for_whoever_else_installs_some(role: Path) -> None:
     """Ansible's own 60 s are too short for unattended-upgrades, which a baseline has just turned on."""
-    patience = [task["ansible.builtin.apt"].get("lock_timeout") for task in tasks(role) if "ansible.builtin.apt" in task]
+    patience = [
+        task["ansible.builtin.apt"].get("lock_timeout") for task in tasks(role) if "ansible.builtin.apt" in task
+    ]
     patience += [
         task["retries"] * task["delay"] for task in tasks(role) if "dpkg " in task.get("ansible.builtin.command", "")
     ]

@@ -18,6 +18,8 @@ class Package(NamedTuple):
 
     version: str
     selection: str
+    #: Other names that it stands for.
+    provides: tuple[str, ...] = ()
 
 
 def parse_status(text: str) -> dict[str, Package]:
@@ -26,6 +28,7 @@ def parse_status(text: str) -> dict[str, Package]:
     for paragraph in text.split("\n\n"):
         name = version = ""
         words: list[str] = []
+        provides: list[str] = []
         for line in paragraph.splitlines():
             if line.startswith("Package: "):
                 name = line[9:]
@@ -33,14 +36,19 @@ def parse_status(text: str) -> dict[str, Package]:
                 version = line[9:]
             elif line.startswith("Status: "):
                 words = line[8:].split()
+            elif line.startswith("Provides: "):
+                # Each may have a version in brackets.
+                provides = [re.split(r"[ (:]", item.strip())[0] for item in line[10:].split(",")]
         if name and words[1:] == ["ok", "installed"]:
-            installed[name] = Package(version, words[0])
+            installed[name] = Package(version, words[0], tuple(provides))
     return installed
 
 
 def installed_versions() -> dict[str, str]:
-    """Return this host's installed packages with their versions."""
-    return {name: package.version for name, package in parse_status(read_text(STATUS)).items()}
+    """Return this host's installed packages with their versions, also under the names that they provide."""
+    found = parse_status(read_text(STATUS))
+    provided = {name: package.version for package in found.values() for name in package.provides}
+    return {**provided, **{name: package.version for name, package in found.items()}}
 
 
 def is_as_packaged(path: str, status: str) -> bool:

@@ -8,6 +8,7 @@ restarting what reads it leaves a file younger than the unit's last change, and 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,15 @@ from typing import Any
 
 BLOCK_BEGIN = "# BEGIN edge_slm.fleet (this block is rewritten by every run)"
 BLOCK_END = "# END edge_slm.fleet"
+
+#: Directories that roles share; each goes with the last that is in it.
+SHARED_DIRS = (
+    "/etc/edge-slm",
+    "/opt/edge-slm",
+    "/usr/local/lib/edge-slm",
+    "/var/cache/edge-slm",
+    "/var/lib/edge-slm",
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,20 @@ def access_difference(wanted: ConfigFile | Directory, found: LiveFile) -> str:
     if (found.owner, found.group) != (wanted.owner, wanted.group):
         return f"it belongs to {found.owner}:{found.group}, not {wanted.owner}:{wanted.group}"
     return ""
+
+
+def shared_above(*paths: str) -> list[str]:
+    """Return the directories above paths that roles share, the innermost first.
+
+    Above a path that the operator chose there are none: what is there belongs to somebody else.
+    """
+
+    def above(path: str) -> list[str]:
+        parent = os.path.dirname(path)
+        ours = any(parent == shared or parent.startswith(f"{shared}/") for shared in SHARED_DIRS)
+        return [parent, *above(parent)] if ours else []
+
+    return list(dict.fromkeys(parent for path in paths for parent in above(path)))
 
 
 def pending_files(wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]) -> list[ConfigFile]:

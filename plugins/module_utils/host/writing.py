@@ -46,7 +46,7 @@ def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
         if os.path.lexists(path):
             remove_tree(path)
     for path in wanted.prune:
-        if os.path.isdir(path) and not os.listdir(path):
+        if os.path.isdir(path) and not os.listdir(path) and not os.path.ismount(path):
             diffs.append(_difference(path, "", "", "is removed"))
             os.rmdir(path)
     return diffs

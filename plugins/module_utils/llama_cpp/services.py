@@ -19,6 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     LiveFile,
     pending_directories,
     pending_files,
+    shared_above,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import UNIT_DIR
@@ -382,7 +383,7 @@ def plan_absent(inputs: Inputs, live: Live) -> Plan:
         files={
             "uninstall": FileSet(
                 remove=remove,
-                prune=[os.path.dirname(inputs.paths.config_dir), os.path.dirname(inputs.wait_script.path)],
+                prune=shared_above(inputs.paths.config_dir, inputs.wait_script.path),
             )
         },
     )

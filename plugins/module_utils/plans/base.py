@@ -35,7 +35,8 @@ class FileSet:
         directories: Directories that are to be made, or to get their mode and owner.
         files: Files that are to be written, in this order.
         remove: Files that are to be removed, and directories with all that is in them.
-        prune: Directories above, shared with others, that go when they are empty after that, the innermost first.
+        prune: Directories that go when they are empty after that, the innermost first: those that the operator chose
+            for this role, and those that roles share (host/state.py, `shared_above`).
         check: Called when all files have been written under other names, with those names by path; returns why they
             must not get their own. Empty: they may.
     """

@@ -25,6 +25,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_directories,
     pending_files,
     pending_removals,
+    shared_above,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson.facts import TOOLKIT_CONFIG, free_mib
@@ -284,7 +285,7 @@ def plan_absent(inputs: Mapping[str, Any], reader: Reader) -> Plan:
         pending.append(f"file {daemon.DAEMON_JSON}: still has the role's settings")
     # The receipt is the last to go: the others are known from it.
     remove += [decide.RECEIPT] if os.path.lexists(decide.RECEIPT) else []
-    write = FileSet(remove=remove, prune=["/var/lib/edge-slm/receipts", "/var/lib/edge-slm"])
+    write = FileSet(remove=remove, prune=shared_above(decide.CLIENTS_DIRECTORY, decide.RECEIPT))
     return Plan(
         pending=[*pending, *write.sentences()],
         needs={"containers": containers, "images": images, "selections": held},

@@ -25,7 +25,11 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_access
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import Directory, access_difference
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
+    Directory,
+    access_difference,
+    shared_above,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import release as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import Inputs, Release
@@ -204,9 +208,9 @@ def left_over(inputs: Inputs) -> list[str]:
 
 def plan_absent(inputs: Inputs) -> Plan:
     """Return what is left of the role."""
-    above = [os.path.join(inputs.root, "releases"), inputs.root, os.path.dirname(inputs.root), inputs.cache]
-    above += [inputs.publish_path, os.path.dirname(inputs.publish_path)]
-    files = FileSet(remove=left_over(inputs), prune=above)
+    chosen = [inputs.root, inputs.cache, inputs.publish_path]
+    prune = [os.path.join(inputs.root, "releases"), *chosen, *shared_above(*chosen)]
+    files = FileSet(remove=left_over(inputs), prune=prune)
     return Plan(pending=files.sentences(), files={"uninstall": files})
 
 

@@ -25,6 +25,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     Directory,
     access_difference,
     pending_directories,
+    shared_above,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import pipeline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import derived
@@ -109,15 +110,15 @@ def plan_absent(inputs: decide.Inputs) -> Plan:
     names = sorted(os.listdir(root)) if os.path.isdir(root) else []
     paths = [os.path.join(root, name) for name in names]
     models = [path for path in paths if os.path.isdir(path) and is_models(path)]
-    others = [path for path in (root, cache) if os.path.isdir(path) and (path == cache or not os.listdir(path))]
-    # Above are directories that other roles have, too.
-    above = [root, os.path.dirname(root), os.path.dirname(cache)]
+    # A mount point is somebody else's.
+    whole = [path for path in (root, cache) if os.path.isdir(path) and not os.path.ismount(path)]
+    others = [path for path in whole if path == cache or not os.listdir(path)]
     return Plan(
         pending=[
             *(f"model {os.path.basename(path)}: is still on this host" for path in models),
             *(f"directory {path}: is no longer wanted" for path in others),
         ],
-        files={"uninstall": FileSet(remove=[*models, *others], prune=above)},
+        files={"uninstall": FileSet(remove=[*models, *others], prune=[root, *shared_above(root, cache)])},
     )
 
 

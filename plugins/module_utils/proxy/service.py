@@ -17,6 +17,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     LiveFile,
     pending_directories,
     pending_files,
+    shared_above,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
@@ -210,7 +211,7 @@ def plan_removal(live: Live) -> Plan:
         *([proxying.UNIT_FILE] if proxying.UNIT_FILE in live.files or live.unit_path_taken else []),
     ]
     runs = live.unit.active not in ("inactive", "") or live.linked
-    remove = FileSet(remove=left, prune=[proxying.SHARED_DIR])
+    remove = FileSet(remove=left, prune=shared_above(proxying.CONFIG_DIR))
     return Plan(
         pending=[
             *([f"unit {proxying.UNIT}: is no longer wanted"] if runs else []),

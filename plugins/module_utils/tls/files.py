@@ -22,6 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     LiveFile,
     pending_directories,
     pending_files,
+    shared_above,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import certificates_in, parse_names
@@ -255,6 +256,5 @@ def plan_removal(inputs: Inputs, live: Live) -> Plan:
     left = [path for path in paths.all if path in live.files]
     if paths.directory in live.files and live.only_ours:
         left.append(paths.directory)
-    above = os.path.dirname(paths.directory)
-    remove = FileSet(remove=left, prune=[above] if above == SHARED_DIR else [])
+    remove = FileSet(remove=left, prune=shared_above(paths.directory))
     return Plan(pending=remove.sentences(), needs={"mode": "off"}, files={"uninstall": remove})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core import dpkg
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import Package, parse_status
 
 
@@ -24,7 +27,23 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import Pa
             "Package: a\nStatus: install ok installed\nDescription: x\n Package: b\nVersion: 1\n",
             {"a": Package("1", "install")},
         ),
+        (
+            "Package: a\nStatus: install ok installed\nVersion: 1\nProvides: x, y (= 2), z:any\n",
+            {"a": Package("1", "install", ("x", "y", "z"))},
+        ),
     ],
 )
 def test_installed(text: str, packages: dict[str, Package]) -> None:
     assert parse_status(text) == packages
+
+
+def test_what_a_package_provides_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`awk` is a name that no package has: it is mawk's, or gawk's."""
+    status = tmp_path / "status"
+    status.write_text(
+        "Package: mawk\nStatus: install ok installed\nVersion: 1.3\nProvides: awk, both\n\n"
+        "Package: gawk\nStatus: deinstall ok config-files\nVersion: 5\nProvides: gone\n\n"
+        "Package: both\nStatus: install ok installed\nVersion: 2\n"
+    )
+    monkeypatch.setattr(dpkg, "STATUS", str(status))
+    assert dpkg.installed_versions() == {"mawk": "1.3", "awk": "1.3", "both": "2"}

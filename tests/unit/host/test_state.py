@@ -17,6 +17,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_files,
     pending_removals,
     pending_units,
+    shared_above,
     with_assignment,
     with_block,
     with_kernel_parameters,
@@ -47,6 +48,20 @@ def test_mode_is_left_alone_where_none_is_wanted() -> None:
 def test_only_owned_files_that_exist_and_are_unwanted_are_removed() -> None:
     live = {path: LiveFile("", 0o644, 1.0) for path in ("/etc/a", "/etc/b", "/etc/foreign")}
     assert pending_removals(["/etc/a", "/etc/b", "/etc/c"], [ConfigFile("/etc/b", "")], live) == ["/etc/a"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "above"),
+    [
+        (["/opt/edge-slm/llama.cpp"], ["/opt/edge-slm"]),
+        (["/var/lib/edge-slm/a/b", "/var/lib/edge-slm/c"], ["/var/lib/edge-slm/a", "/var/lib/edge-slm"]),
+        # What the operator chose: /srv is there on every Debian, and empty.
+        (["/srv/models", "/mnt/edge-slm/models", "/opt/edge-slmx/models", "/models"], []),
+        (["/etc/edge-slm"], []),
+    ],
+)
+def test_nothing_is_ours_above_a_path_that_the_operator_chose(paths: list[str], above: list[str]) -> None:
+    assert shared_above(*paths) == above
 
 
 @pytest.mark.parametrize(

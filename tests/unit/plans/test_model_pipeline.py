@@ -241,7 +241,7 @@ def test_absent_removes_models_and_cache_and_nothing_else(tmp_path: Path) -> Non
         f"{tmp_path}/models/torn",
         f"{tmp_path}/cache",
     ]
-    assert found.files["uninstall"].prune[0] == f"{tmp_path}/models"
+    assert list(found.files["uninstall"].prune) == [f"{tmp_path}/models"], "what is above is not the role's"
 
 
 def test_absent_is_settled_where_nothing_is_left(tmp_path: Path) -> None:
