@@ -15,10 +15,13 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ABSENT_UNIT,
+    SHARED_DIRS,
     ConfigFile,
+    Directory,
     LiveFile,
     LiveUnit,
     Unit,
+    pending_directories,
     pending_files,
     pending_removals,
     pending_units,
@@ -592,7 +595,12 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
         differs.append(f"user {admin}: {len(lacking)} of its public keys may not log in")
 
     files = wanted_files(inputs, device, live, skip)
-    write = FileSet(files=pending_files(files, live.files), remove=pending_removals(OWNED, files, live.files))
+    write = FileSet(
+        # Those that are there: what is to be in them is brought by other roles, too.
+        directories=pending_directories([Directory(path) for path in SHARED_DIRS if path in live.files], live.files),
+        files=pending_files(files, live.files),
+        remove=pending_removals(OWNED, files, live.files),
+    )
     changing = [*(file.path for file in write.files), *write.remove]
     units = pending_units(wanted_units(inputs, skip), live.units, live.files, changing)
     access = plan_access(inputs, live)

@@ -121,6 +121,14 @@ def shared_above(*paths: str) -> list[str]:
     return list(dict.fromkeys(parent for path in paths for parent in above(path)))
 
 
+def shared_directories(*paths: str) -> list[Directory]:
+    """Return the directories above paths that roles share, as they should be, the outermost first.
+
+    Whoever may write there can put something else in the place of what is below.
+    """
+    return [Directory(path) for path in reversed(shared_above(*paths))]
+
+
 def pending_files(wanted: Iterable[ConfigFile], live: Mapping[str, LiveFile]) -> list[ConfigFile]:
     """Return those of the wanted files whose text, mode or owner is not yet as wanted, with the difference."""
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_directories,
     pending_files,
     shared_above,
+    shared_directories,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import UNIT_DIR
@@ -202,7 +202,7 @@ def services_of(inputs: Inputs, brought: Brought, board: serving.Board) -> list[
 def wanted_directories(inputs: Inputs, services: Sequence[serving.Service]) -> list[Directory]:
     """Return the role's directories."""
     return [
-        Directory(os.path.dirname(inputs.wait_script.path)),
+        *shared_directories(inputs.wait_script.path, inputs.paths.config_dir),
         Directory(inputs.paths.config_dir, "0750", group=inputs.user),
         *(Directory(dropin_directory(service.instance.name)) for service in services),
     ]

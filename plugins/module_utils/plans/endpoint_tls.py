@@ -32,7 +32,7 @@ def read_live(inputs: decide.Inputs) -> decide.Live:
     directory = paths.directory
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return decide.Live(
-        files=read_files([os.path.dirname(directory), directory, *paths.all]),
+        files=read_files([*(one.path for one in decide.wanted_directories(inputs)), *paths.all]),
         group=has_group(inputs.group),
         matches=inputs.mode == "fleet_ca" and belongs(paths.certificate, paths.key),
         taken=os.path.exists(directory) and not os.path.isdir(directory),

@@ -17,6 +17,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import baseline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units, ssh_connection
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import SHARED_DIRS
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 
 ZONES = "/usr/share/zoneinfo"
@@ -80,6 +81,7 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
     refreshed = os.stat(decide.REFRESHED).st_mtime if os.path.exists(decide.REFRESHED) else None
     updates = "/var/lib/dpkg/updates"
     paths = (
+        *SHARED_DIRS,
         *decide.OWNED,
         *decide.OWNED_ACCESS,
         decide.HOSTS,

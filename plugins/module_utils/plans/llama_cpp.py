@@ -29,6 +29,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     Directory,
     access_difference,
     shared_above,
+    shared_directories,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import release as decide
@@ -157,8 +158,13 @@ def compare_access(
     inputs: Inputs, directory: str, whole: bool, published: Published | None
 ) -> list[tuple[Directory, str]]:
     """Return our directories and files whose mode or owner has changed, and how."""
-    wanted = [Directory(inputs.root), Directory(os.path.join(inputs.root, "releases"))]
+    wanted = [
+        *shared_directories(inputs.root),
+        Directory(inputs.root),
+        Directory(os.path.join(inputs.root, "releases")),
+    ]
     if published:
+        wanted += shared_directories(inputs.publish_path)
         wanted.append(Directory(inputs.publish_path))
         wanted += [Directory(path, "0644") for path in (published.tarball, published.descriptor)]
     there = [one for one in wanted if os.path.exists(one.path)]

@@ -26,6 +26,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     access_difference,
     pending_directories,
     shared_above,
+    shared_directories,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import pipeline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import derived
@@ -138,11 +139,12 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     left = [model for model in cast.models if decide.is_left(model, live[model.name], receives)]
     prepare = [] if receives else [decide.preparation(m, live[m.name].found, cast.layout, cast.tools) for m in left]
 
-    wanted = [Directory(cast.layout.models_path)]
-    wanted += [Directory(os.path.join(cast.layout.models_path, model.name)) for model in cast.models]
+    root = cast.layout.models_path
+    wanted = [*shared_directories(root), Directory(root)]
+    wanted += [Directory(os.path.join(root, model.name)) for model in cast.models]
     cache = Directory(cast.layout.cache_path)
     if prepare or (not receives and os.path.isdir(cache.path)):
-        wanted.append(cache)
+        wanted += [*shared_directories(cache.path), cache]
     directories = FileSet(pending_directories(wanted, read_files(one.path for one in wanted)))
     # It may be deleted at any time: that it is missing is not a difference.
     made = f"directory {cache.path}: is missing"

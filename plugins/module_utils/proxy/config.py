@@ -33,8 +33,6 @@ TLS_PEM = f"{CONFIG_DIR}/tls.pem"
 #: What a worker loads.
 LOADED = (KEY_MAP, TLS_PEM, CONFIG)
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-#: Above the directory of this role, shared with others.
-SHARED_DIR = "/etc/edge-slm"
 RUN_DIR = "/run/edge-slm-proxy"
 ADMIN_SOCKET = f"{RUN_DIR}/admin.sock"
 MASTER_SOCKET = f"{RUN_DIR}/master.sock"

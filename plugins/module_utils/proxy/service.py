@@ -18,6 +18,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_directories,
     pending_files,
     shared_above,
+    shared_directories,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey
@@ -31,7 +32,7 @@ DISTRIBUTION_CONFIG = "/etc/haproxy/haproxy.cfg"
 STATES = ("present", "absent")
 #: What other roles write beside this one's own directory.
 DIRECTORIES = (
-    Directory(proxying.SHARED_DIR),
+    *shared_directories(proxying.CONFIG_DIR),
     Directory(proxying.CONFIG_DIR, "0750", group=proxying.USER),
 )
 PATHS = (*(directory.path for directory in DIRECTORIES), *proxying.LOADED, proxying.UNIT_FILE)

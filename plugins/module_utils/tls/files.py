@@ -23,6 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_directories,
     pending_files,
     shared_above,
+    shared_directories,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import certificates_in, parse_names
@@ -31,8 +32,6 @@ STATES = ("present", "absent")
 MODES = ("off", "given", "fleet_ca")
 #: No browser takes a certificate that is valid for longer.
 MAXIMUM_DAYS = 825
-#: Shared with other roles: removed where it is empty, and not made stricter than it must be.
-SHARED_DIR = "/etc/edge-slm"
 GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
@@ -180,10 +179,9 @@ class Live:
 
 
 def wanted_directories(inputs: Inputs) -> list[Directory]:
-    """Return the directory of the files, and ours above it."""
+    """Return the directory of the files, and those of this collection above it."""
     path = inputs.paths.directory
-    above = [Directory(SHARED_DIR)] if os.path.dirname(path) == SHARED_DIR else []
-    return [*above, Directory(path)]
+    return [*shared_directories(path), Directory(path)]
 
 
 def wanted_files(inputs: Inputs, live: Live) -> list[ConfigFile]:

@@ -302,6 +302,23 @@ def test_upgrade_is_due_by_the_time_stamp(ago: float | None, due: bool) -> None:
     assert not plan(inputs(full_upgrade=False), DEVICE, Live(refreshed_ago=ago)).needs["upgrade"]
 
 
+@pytest.mark.parametrize(
+    ("found", "pending"),
+    [
+        ({}, []),
+        ({"/etc/edge-slm": LiveFile("", 0o755, 1.0)}, []),
+        ({"/etc/edge-slm": LiveFile("", 0o777, 1.0)}, ["directory /etc/edge-slm: its mode is 0777, not 0755"]),
+        (
+            {"/opt/edge-slm": LiveFile("", 0o755, 1.0, "pi", "pi")},
+            ["directory /opt/edge-slm: it belongs to pi:pi, not root:root"],
+        ),
+    ],
+)
+def test_shared_directories_are_roots_alone(found: dict[str, LiveFile], pending: list[str]) -> None:
+    sentences = plan(inputs(), DEVICE, Live(files=found)).pending
+    assert [sentence for sentence in sentences if sentence.startswith("directory")] == pending
+
+
 def test_a_feature_turned_off_takes_its_file_along() -> None:
     live = Live(files={JOURNAL_CONF: LiveFile("", 0o644, 1.0)}, units={"systemd-journald.service": UP})
     found = plan(inputs(journal_max_mib=0), DEVICE, live)

@@ -18,6 +18,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_removals,
     pending_units,
     shared_above,
+    shared_directories,
     with_assignment,
     with_block,
     with_kernel_parameters,
@@ -62,6 +63,11 @@ def test_only_owned_files_that_exist_and_are_unwanted_are_removed() -> None:
 )
 def test_nothing_is_ours_above_a_path_that_the_operator_chose(paths: list[str], above: list[str]) -> None:
     assert shared_above(*paths) == above
+
+
+def test_shared_directories_are_seen_to_from_the_outermost_on() -> None:
+    found = shared_directories("/var/lib/edge-slm/artifacts/releases")
+    assert [one.path for one in found] == ["/var/lib/edge-slm", "/var/lib/edge-slm/artifacts"]
 
 
 @pytest.mark.parametrize(

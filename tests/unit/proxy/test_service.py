@@ -32,7 +32,7 @@ def settled(inputs: Inputs, pem: str = "") -> Live:
     texts = proxying.texts(inputs.settings, inputs.keys, pem)
     ours = {"mode": 0o640, "modified": 0.0, "owner": "root", "group": USER}
     files = {
-        proxying.SHARED_DIR: LiveFile("", 0o755, 0.0),
+        "/etc/edge-slm": LiveFile("", 0o755, 0.0),
         proxying.CONFIG_DIR: LiveFile("", 0o750, 0.0, "root", USER),
         proxying.KEY_MAP: LiveFile(texts.key_map, **ours),
         proxying.CONFIG: LiveFile(texts.config, **ours),
@@ -93,8 +93,8 @@ STOPPED: dict[str, Any] = {"active": "inactive", "pid": 0}
         ),
         (
             INPUTS,
-            edited(LIVE, proxying.SHARED_DIR, mode=0o700),
-            [f"directory {proxying.SHARED_DIR}: its mode is 0700, not 0755"],
+            edited(LIVE, "/etc/edge-slm", mode=0o700),
+            ["directory /etc/edge-slm: its mode is 0700, not 0755"],
         ),
         (INPUTS, with_file(LIVE, proxying.KEY_MAP, None), [f"file {proxying.KEY_MAP}: is missing"]),
         (
@@ -156,7 +156,7 @@ def test_everything_is_pending_on_a_bare_host() -> None:
         "package haproxy",
         f"group {USER}",
         f"user {USER}",
-        f"directory {proxying.SHARED_DIR}",
+        "directory /etc/edge-slm",
         f"directory {proxying.CONFIG_DIR}",
         f"file {proxying.KEY_MAP}",
         f"file {proxying.CONFIG}",
@@ -213,7 +213,7 @@ def test_a_host_without_systemd_is_unfit() -> None:
 def test_removal(live: Live, pending: list[str]) -> None:
     found = decide.plan(Inputs("absent"), live)
     assert found.pending == pending
-    assert list(found.files["uninstall"].prune) == [proxying.SHARED_DIR]
+    assert list(found.files["uninstall"].prune) == ["/etc/edge-slm"]
 
 
 def test_no_key_and_no_certificate_is_in_what_comes_back() -> None:
