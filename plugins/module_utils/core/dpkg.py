@@ -9,8 +9,11 @@ import re
 from typing import NamedTuple
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 
 STATUS = "/var/lib/dpkg/status"
+#: Debian's names of architectures that the kernel calls otherwise.
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Package(NamedTuple):
@@ -42,6 +45,18 @@ def parse_status(text: str) -> dict[str, Package]:
         if name and words[1:] == ["ok", "installed"]:
             installed[name] = Package(version, words[0], tuple(provides))
     return installed
+
+
+def userland(kernel: str) -> str:
+    """Return the architecture that programs here are built for, by the kernel's names.
+
+    A 64-bit kernel says aarch64 on a 32-bit Raspberry Pi OS, too.
+
+    Args:
+        kernel: What `uname -m` says, for systems without dpkg.
+    """
+    name = output_of(["dpkg", "--print-architecture"]).strip()
+    return ARCHITECTURES.get(name, name) or kernel
 
 
 def installed_versions() -> dict[str, str]:

@@ -76,7 +76,7 @@ def describe(files: Mapping[str, str], architecture: str, cores: int) -> Device:
 
     Args:
         files: Contents of those of the probed files that exist, by path. Directories that exist map to "".
-        architecture: `uname -m`.
+        architecture: What programs are built for here, by the kernel's names.
         cores: CPUs that this system may use.
 
     Returns:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions, userland
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
@@ -104,7 +104,7 @@ class Host:
                 found[path] = ""
             elif os.path.exists(path):
                 found[path] = read_text(path)
-        return describe(found, os.uname().machine, len(os.sched_getaffinity(0))).as_dict()
+        return describe(found, userland(os.uname().machine), len(os.sched_getaffinity(0))).as_dict()
 
     @cached_property
     def jetson(self) -> dict[str, Any]:

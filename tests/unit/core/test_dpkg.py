@@ -37,6 +37,26 @@ def test_installed(text: str, packages: dict[str, Package]) -> None:
     assert parse_status(text) == packages
 
 
+@pytest.mark.parametrize(
+    ("printed", "kernel", "architecture"),
+    [
+        ("arm64\n", "aarch64", "aarch64"),
+        ("amd64\n", "x86_64", "x86_64"),
+        # Raspberry Pi OS (32-bit) on a Pi 4 or 5.
+        ("armhf\n", "aarch64", "armhf"),
+        ("i386\n", "x86_64", "i386"),
+        # setarch linux32
+        ("arm64\n", "armv8l", "aarch64"),
+        ("", "aarch64", "aarch64"),
+    ],
+)
+def test_what_programs_are_built_for(
+    monkeypatch: pytest.MonkeyPatch, printed: str, kernel: str, architecture: str
+) -> None:
+    monkeypatch.setattr(dpkg, "output_of", lambda argv: printed if argv == ["dpkg", "--print-architecture"] else "")
+    assert dpkg.userland(kernel) == architecture
+
+
 def test_what_a_package_provides_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`awk` is a name that no package has: it is mawk's, or gawk's."""
     status = tmp_path / "status"

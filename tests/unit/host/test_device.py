@@ -244,6 +244,7 @@ def test_every_path_that_is_looked_at_is_probed() -> None:
         ("aarch64", "", "armv8-a"),
         ("x86_64", XEON, "x86-64-v3"),
         ("armv7l", CORTEX_A72, ""),
+        ("armhf", CORTEX_A76, ""),
         ("riscv64", "", ""),
     ],
 )

@@ -96,6 +96,7 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
         ({"os_id": "ubuntu", "os_version": "24.04"}, "This host runs ubuntu 24.04"),
         ({"os_version": "11"}, "This host runs debian 11"),
         ({"architecture": "armv7l"}, "64-bit Raspberry Pi OS"),
+        ({"architecture": "armhf"}, "built for armhf"),
         ({"systemd": False}, "not booted by systemd"),
     ],
 )
