@@ -222,17 +222,33 @@ def with_assignment(text: str, name: str, value: str) -> str:
 
 
 def with_block(text: str, lines: Iterable[str]) -> str:
-    """Return the text with this collection's block holding the lines; the block goes where there are none."""
+    """Return the text with this collection's block holding the lines; the block goes where there are none.
+
+    Lines end as the first one does: a file that was edited on Windows keeps its CRLF, our block too.
+    """
+    end = line_end(text)
     block = list(lines)
     old = re.compile(rf"\n*^{re.escape(BLOCK_BEGIN)}$.*?^{re.escape(BLOCK_END)}$\n?", flags=re.MULTILINE | re.DOTALL)
-    rest = old.sub("\n", text) if old.search(text) else text
-    if not block:
-        return rest
-    return "\n".join([rest.rstrip("\n"), "", BLOCK_BEGIN, *block, BLOCK_END, ""]).lstrip("\n")
+    found = text.replace("\r\n", "\n")
+    if not block and not old.search(found):
+        return text
+    rest = old.sub("\n", found)
+    if block:
+        rest = "\n".join([rest.rstrip("\n"), "", BLOCK_BEGIN, *block, BLOCK_END, ""]).lstrip("\n")
+    return rest.replace("\n", end)
 
 
 def with_kernel_parameters(cmdline: str, parameters: Iterable[str]) -> str:
-    """Return a kernel command line (one line) that ends with those of the parameters that it lacked."""
-    words = cmdline.split()
+    """Return the text of cmdline.txt whose first line ends with those of the parameters that it lacked.
+
+    The firmware reads no other line: what stands there does not count, and stays as it is.
+    """
+    first, end, rest = cmdline.partition(line_end(cmdline))
+    words = first.split()
     missing = [parameter for parameter in parameters if parameter not in words]
-    return " ".join([*words, *missing]) + "\n" if missing else cmdline
+    return " ".join([*words, *missing]) + (end or "\n") + rest if missing else cmdline
+
+
+def line_end(text: str) -> str:
+    """Return what the first line of a text ends with."""
+    return "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"

@@ -121,15 +121,37 @@ def test_block_is_replaced_in_place_of_itself_and_removed() -> None:
     assert with_block("", ["a=1"]) == f"{BLOCK_BEGIN}\na=1\n{BLOCK_END}\n"
 
 
+def test_block_in_a_file_that_was_edited_on_windows() -> None:
+    text = "dtparam=audio=on\n\n[all]\n"
+    lines = ["[all]", "gpu_mem=16"]
+    ours = with_block(text, lines)
+    windows = ours.replace("\n", "\r\n")
+    assert with_block(windows, lines) == windows, "as wanted"
+    assert with_block(text.replace("\n", "\r\n"), lines) == windows, "the file's own line ends"
+    changed = with_block(windows, ["[all]", "gpu_mem=32"])
+    assert (changed.count(BLOCK_BEGIN), changed.count("gpu_mem"), changed.count("\n")) == (1, 1, windows.count("\n"))
+    assert with_block(windows, []).split() == text.split()
+    assert with_block(windows + ours, []).split() == [*text.split()] * 2, "two blocks of an earlier version"
+    foreign = "a=1\r\nb=2\n"
+    assert with_block(foreign, []) == foreign, "a file without our block is left alone"
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ("root=/dev/mmcblk0p2 rootwait\n", "root=/dev/mmcblk0p2 rootwait cgroup_enable=memory\n"),
         ("a cgroup_enable=memory b\n", "a cgroup_enable=memory b\n"),
         ("a b", "a b cgroup_enable=memory\n"),
+        ("a b\r\n", "a b cgroup_enable=memory\r\n"),
+        ("a cgroup_enable=memory\r\n", "a cgroup_enable=memory\r\n"),
+        # The firmware reads the first line alone.
+        ("a b\ncgroup_enable=memory\n", "a b cgroup_enable=memory\ncgroup_enable=memory\n"),
+        ("a b\r\ncgroup_enable=memory\r\n", "a b cgroup_enable=memory\r\ncgroup_enable=memory\r\n"),
+        ("a cgroup_enable=memory\nb\n", "a cgroup_enable=memory\nb\n"),
+        ("a b\n\n", "a b cgroup_enable=memory\n\n"),
     ],
 )
-def test_kernel_command_line_stays_one_line(before: str, after: str) -> None:
+def test_kernel_command_line_is_the_first_line(before: str, after: str) -> None:
     assert with_kernel_parameters(before, ["cgroup_enable=memory"]) == after
 
 
