@@ -70,6 +70,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     DurableError,
     finish,
+    modified,
     read_json,
     read_text,
     require_space,
@@ -225,11 +226,6 @@ class Daemon:
         code, out, error = self.module.run_command(["cp", "-a", "--sparse=auto", old, part])
         if code:
             raise DurableError((error or out).strip().splitlines()[0])
-
-
-def modified(path: str) -> float:
-    """Return when a file was written; 0 where there is none."""
-    return os.stat(path).st_mtime if os.path.exists(path) else 0.0
 
 
 def listing(root: str) -> dict[str, tuple[int, int, int]]:

@@ -218,6 +218,19 @@ def sidecar(path: str) -> str:
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.verified")
 
 
+def modified(path: str) -> float:
+    """Return when a file was written, in seconds since the epoch; 0 where there is none.
+
+    A time in the future is 0 too: it is from before the clock was set back, and whatever is compared with it would be
+    out of date for ever.
+    """
+    try:
+        written = os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
+    return written if written <= time.time() else 0.0
+
+
 def identity(path: str) -> dict[str, int]:
     """Return what changes when a file's content does; its times cannot all be set back."""
     status = os.stat(path)

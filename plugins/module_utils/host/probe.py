@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import modified, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
 
@@ -40,7 +40,7 @@ def read_access(path: str, text: str = "") -> LiveFile:
     """Return an existing file or directory with mode and owner; the text is taken as given."""
     status = os.stat(path)
     owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
-    return LiveFile(text, stat.S_IMODE(status.st_mode), status.st_mtime, owner, group)
+    return LiveFile(text, stat.S_IMODE(status.st_mode), modified(path), owner, group)
 
 
 def read_files(paths: Iterable[str]) -> dict[str, LiveFile]:

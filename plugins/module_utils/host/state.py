@@ -60,7 +60,7 @@ class ConfigFile:
 class LiveFile:
     """A file as it is: text, permission bits, modification time in seconds since the epoch, owner and group.
 
-    A user or group without a name is its number. Of a directory the text is empty.
+    A user or group without a name is its number. Of a directory the text is empty. A time in the future is 0.
     """
 
     content: str

@@ -102,7 +102,9 @@ def needs_restart(found: Mapping[str, Any], answers: bool, patience: float, now:
     started = STARTED.match(str(state.get("StartedAt") or ""))
     if is_unhealthy(found) or not started:
         return True
-    return now - calendar.timegm(time.strptime(started[1], "%Y-%m-%dT%H:%M:%S")) > patience
+    elapsed = now - calendar.timegm(time.strptime(started[1], "%Y-%m-%dT%H:%M:%S"))
+    # It was started in the future where the clock has been set back since.
+    return not 0 <= elapsed <= patience
 
 
 def model_sentences(

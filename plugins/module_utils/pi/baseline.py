@@ -119,7 +119,6 @@ class Live:
     watchdog_now: float = 0.0
     default_target: str = ""
     booted: float = 0.0
-    now: float = 0.0
 
 
 def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[list[str], list[str]]:
@@ -320,8 +319,7 @@ def reboot_reasons(inputs: Inputs, device: Mapping[str, Any], live: Live, changi
     read_at_boot += [f"{boot}/config.txt", f"{boot}/cmdline.txt"] if boot else []
     for path in read_at_boot:
         modified = live.files[path].modified if path in live.files else 0.0
-        # A time in the future comes from a clock that was set back, and would ask for a reboot for ever.
-        if path in changing or live.booted < modified <= live.now:
+        if path in changing or modified > live.booted:
             reasons.append(f"{path} has changed")
     if inputs.reboot_for_upgrades and REBOOT_REQUIRED in live.files:
         reasons.append("an upgraded package asks for it")

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, parse_status
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import modified, read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon
@@ -46,11 +46,6 @@ UNITS = ("docker.service", "docker.socket")
 NO_SERVER = "OLLAMA_HOST=127.0.0.1:1"
 #: Seconds for Docker to answer.
 PATIENCE = 5
-
-
-def modified(path: str) -> float:
-    """Return when a file was written; 0 where there is none."""
-    return os.stat(path).st_mtime if os.path.exists(path) else 0.0
 
 
 def own_files() -> list[str]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import glob
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +51,6 @@ def read_live(host: Host) -> decide.Live:
         watchdog_now=read_watchdog(),
         default_target=default_target(),
         booted=boot_time(),
-        now=time.time(),
     )
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, remove, write_draft
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import modified, read_text, remove, write_draft
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import read_live
@@ -68,11 +68,9 @@ def read_loaded() -> proxying.Loaded:
     A file that was changed by hand and loaded may still have the digest in it: times show that.
     """
     info = ask(proxying.ADMIN_SOCKET, "show info")
-    now = time.time()
-    # A worker's uptime is in whole seconds. A time in the future comes from a clock that was set back.
-    started = now - proxying.uptime(info) + 1
-    times = (os.stat(path).st_mtime for path in proxying.LOADED if os.path.exists(path))
-    return proxying.Loaded(proxying.loaded_digest(info), not any(started < time <= now for time in times))
+    # A worker's uptime is in whole seconds.
+    started = time.time() - proxying.uptime(info) + 1
+    return proxying.Loaded(proxying.loaded_digest(info), all(modified(path) <= started for path in proxying.LOADED))
 
 
 def read_maps() -> dict[int, str]:

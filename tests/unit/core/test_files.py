@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core import files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import Digest, is_verified, noted_digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,18 @@ def test_a_directory_has_no_text(tmp_path: Path) -> None:
 )
 def test_no_reader_takes_a_draft_for_a_file(name: str, draft: str) -> None:
     assert files.draft_name(f"/etc/x.d/{name}") == f"/etc/x.d/{draft}"
+
+
+@pytest.mark.parametrize(("age", "known"), [(1000, True), (-1000, False)])
+def test_a_time_in_the_future_is_none(tmp_path: Path, age: int, known: bool) -> None:
+    """Whatever reads the file would be restarted in every run until the clock has caught up."""
+    path = tmp_path / "file"
+    path.touch()
+    written = int(time.time()) - age
+    os.utime(path, (written, written))
+    assert files.modified(str(path)) == (written if known else 0.0)
+    assert read_files([str(path)])[str(path)].modified == files.modified(str(path))
+    assert files.modified(str(tmp_path / "missing")) == 0.0
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o755])

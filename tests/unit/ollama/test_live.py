@@ -144,6 +144,8 @@ STARTED = 1795666740.0
         ({}, True, STARTED + 1000, False),
         ({}, False, STARTED + 10, False),
         ({}, False, STARTED + 1000, True),
+        # The clock has been set back.
+        ({}, False, STARTED - 1000, True),
         ({"Health": {"Status": "unhealthy"}}, False, STARTED + 10, True),
         # Docker's check is older than the answer.
         ({"Health": {"Status": "unhealthy"}}, True, STARTED + 10, False),
