@@ -1,8 +1,10 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What host_baseline's plan takes from the controller: CA certificates that are there."""
+"""What host_baseline's plan takes from the controller: CA certificates that are there, and its time."""
 
 from __future__ import annotations
+
+import time
 
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
@@ -16,7 +18,8 @@ def certificates_of(text: str) -> str:
 
 
 def before(inputs: Inputs) -> None:
-    """Add the certificates of the files of `ca_certificates`; None of a file that cannot be read."""
+    """Add the time, and the certificates of the files of `ca_certificates`; None of a file that cannot be read."""
+    inputs.values["controller_time"] = time.time()
     paths = inputs.values["ca_certificates"]
     if inputs.values["state"] == "absent" or not isinstance(paths, list):
         return

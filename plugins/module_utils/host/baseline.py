@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
@@ -36,6 +37,11 @@ STATES = ("present", "absent")
 SUPPORTED_OS = {"debian": ("12", "13"), "raspbian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 #: Other daemons that keep the time; installing timesyncd would remove them.
 TIME_DAEMONS = ("chrony", "ntpsec", "ntp", "openntpd")
+TIMESYNC_UNIT = "systemd-timesyncd.service"
+#: Is there when timesyncd has set the clock since the boot.
+SYNCHRONISED = "/run/systemd/timesync/synchronized"
+#: How many seconds a clock may differ from the controller's; certificates and apt take more.
+CLOCK_TOLERANCE = 300
 #: Locales that need not be generated.
 BUILT_IN_LOCALES = ("C", "POSIX", "C.UTF-8")
 
@@ -134,6 +140,8 @@ class Inputs:
     firewall_rules: Sequence[Any]
     #: Files on the controller, each with its certificates; None where it cannot be read there.
     ca_certificates: tuple[tuple[str, str | None], ...]
+    #: The controller's time, in seconds since the epoch; None where it has not been given.
+    controller_time: float | None
     #: A login by key was tried in this run and failed: password login may then stay on.
     unproven: bool
     #: Values that are not of their type or out of range.
@@ -193,6 +201,7 @@ class Inputs:
                 (path, ca_texts[index] if index < len(ca_texts) else None)
                 for index, path in enumerate(texts("ca_certificates"))
             ),
+            controller_time=values.get("controller_time"),
             unproven=bool(values.get("unproven")),
             wrong=wrong.found,
         )
@@ -216,6 +225,9 @@ class Live:
     firewall_table: str = ""
     #: Text of /proc/config.gz; empty where the kernel does not have its configuration.
     kernel_config: str = ""
+    #: This host's time, in seconds since the epoch, and whether timesyncd has set it.
+    now: float = 0.0
+    synchronised: bool = False
     timezone: str = ""
     #: Whether tzdata knows the wanted zone; None where tzdata is not installed.
     timezone_known: bool | None = None
@@ -525,7 +537,7 @@ def wanted_units(inputs: Inputs, skip: Mapping[str, str]) -> list[Unit]:
     """Return the units that must run, without sshd and the firewall."""
     units = [Unit("systemd-journald.service", reads=(JOURNAL_CONF,))]
     if inputs.time_sync and "time sync" not in skip:
-        units.append(Unit("systemd-timesyncd.service", reads=(TIMESYNC_CONF,)))
+        units.append(Unit(TIMESYNC_UNIT, reads=(TIMESYNC_CONF,)))
     if inputs.mdns:
         units.append(Unit("avahi-daemon.service", reads=(AVAHI_CONF, AVAHI_DROPIN, HOSTNAME)))
     if inputs.unattended_upgrades:
@@ -554,6 +566,17 @@ def upgrade_reason(inputs: Inputs, ago: float | None) -> str:
     return f"packages: all of them were last upgraded {ago / 3600:.1f} h ago"
 
 
+def wrong_clock(inputs: Inputs, live: Live) -> str:
+    """Return how far the clock is from the controller's, or '' where it is near enough or set by a time server."""
+    if inputs.controller_time is None or live.synchronised:
+        return ""
+    ahead = live.now - inputs.controller_time
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return ""
+    side = "ahead of" if ahead > 0 else "behind"
+    return f"clock: is {timedelta(seconds=round(abs(ahead)))} {side} the controller's, and no time server has set it"
+
+
 def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
     """Return everything that is still to be done, for inputs without problems."""
     skip = not_applicable(inputs, device, live)
@@ -576,6 +599,9 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
     hostname = bool(inputs.hostname) and "hostname" not in skip and {static, live.hostname} != {inputs.hostname}
     if hostname:
         differs.append(f"hostname: is {live.hostname} now and {static or 'none'} at boot, not {inputs.hostname}")
+    clock = wrong_clock(inputs, live) if inputs.time_sync and "time sync" not in skip else ""
+    if clock:
+        differs.append(clock)
     timezone = bool(inputs.timezone) and live.timezone != inputs.timezone
     if timezone:
         differs.append(f"time zone: is {live.timezone or 'unknown'}, not {inputs.timezone}")
@@ -622,13 +648,19 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
             "dpkg_interrupted": live.dpkg_interrupted,
             "ca_bundle": unbundled,
             "hostname": hostname,
+            "clock": {"wrong": bool(clock), "time_servers": live.units.get(TIMESYNC_UNIT, ABSENT_UNIT).loaded},
             "timezone": timezone,
             "locale": locale,
             "admin": {"name": admin, "user": user, "add_keys": bool(lacking)},
             "units": units,
             "access": access.needs,
         },
-        files={"certificates": ca, "configure": write, **access.files},
+        files={
+            "certificates": ca,
+            "clock": FileSet(files=[file for file in write.files if clock and file.path == TIMESYNC_CONF]),
+            "configure": write,
+            **access.files,
+        },
     )
 
 
@@ -643,7 +675,7 @@ def plan_absent(live: Live) -> Plan:
     write = FileSet(remove=pending_removals(owned, [], live.files))
     readers = {
         "systemd-journald.service": (JOURNAL_CONF,),
-        "systemd-timesyncd.service": (TIMESYNC_CONF,),
+        TIMESYNC_UNIT: (TIMESYNC_CONF,),
         "avahi-daemon.service": (AVAHI_CONF, AVAHI_DROPIN),
     }
     units = [

@@ -23,7 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import H
 ZONES = "/usr/share/zoneinfo"
 UNITS = (
     "systemd-journald.service",
-    "systemd-timesyncd.service",
+    decide.TIMESYNC_UNIT,
     "avahi-daemon.service",
     "unattended-upgrades.service",
     "apt-daily.timer",
@@ -103,6 +103,8 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
         firewall_table=table,
         # A kernel that has the table can do it.
         kernel_config="" if table else read_kernel_config(),
+        now=time.time(),
+        synchronised=os.path.exists(decide.SYNCHRONISED),
         timezone=os.path.relpath(zone, ZONES) if zone.startswith(ZONES + "/") else "",
         timezone_known=os.path.exists(os.path.join(ZONES, timezone)) if os.path.isdir(ZONES) else None,
         locales=tuple(output_of(["locale", "-a"]).split()) if locale not in ("", *decide.BUILT_IN_LOCALES) else (),

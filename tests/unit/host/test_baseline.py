@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.baseline impor
     SSHD_DROPIN,
     SSHD_UNIT,
     SUDOERS,
+    TIMESYNC_CONF,
+    TIMESYNC_UNIT,
     Inputs,
     Live,
     bundle_lacks,
@@ -300,6 +303,41 @@ def test_upgrade_is_due_by_the_time_stamp(ago: float | None, due: bool) -> None:
     assert found.needs["upgrade"] is due
     assert any(sentence.startswith("packages: all of them were") for sentence in found.pending) is due
     assert not plan(inputs(full_upgrade=False), DEVICE, Live(refreshed_ago=ago)).needs["upgrade"]
+
+
+YEARS_BEHIND = Live(now=1_000_000_000.0, units={TIMESYNC_UNIT: UP})
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "live", "sentence"),
+    [
+        (
+            {},
+            DEVICE,
+            YEARS_BEHIND,
+            "clock: is 3650 days, 0:00:00 behind the controller's, and no time server has set it",
+        ),
+        ({}, DEVICE, replace(YEARS_BEHIND, now=1_315_363_600.0), "clock: is 1:00:00 ahead of the controller's"),
+        ({}, DEVICE, replace(YEARS_BEHIND, now=1_315_359_900.0), ""),
+        # The controller's clock may be the wrong one.
+        ({}, DEVICE, replace(YEARS_BEHIND, synchronised=True), ""),
+        ({}, DEVICE, replace(YEARS_BEHIND, packages={"chrony": "4"}), ""),
+        ({}, {**DEVICE, "container": True}, YEARS_BEHIND, ""),
+        ({"time_sync": False}, DEVICE, YEARS_BEHIND, ""),
+        ({"controller_time": None}, DEVICE, YEARS_BEHIND, ""),
+    ],
+)
+def test_a_wrong_clock_is_seen(given: dict[str, Any], device: dict[str, Any], live: Live, sentence: str) -> None:
+    wanted = inputs(**{"ntp_servers": ["ntp.lan"], "controller_time": 1_315_360_000.0, **given})
+    found = plan(wanted, device, live)
+    assert [text[: len(sentence)] for text in found.pending if text.startswith("clock")] == [sentence] * bool(sentence)
+    assert found.needs["clock"] == {"wrong": bool(sentence), "time_servers": True}
+    assert list(written(found, "clock")) == [TIMESYNC_CONF] * bool(sentence)
+
+
+def test_the_clock_is_right_before_anything_is_downloaded() -> None:
+    first = yaml.safe_load((ROLE / "tasks" / "install.yml").read_text(encoding="utf-8"))[0]
+    assert first["ansible.builtin.include_tasks"] == "clock.yml"
 
 
 @pytest.mark.parametrize(
