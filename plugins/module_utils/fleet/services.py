@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import from_registry
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import MODEL_KEYS, from_registry
 
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
 #: Port of a service that names none: llama-server's long-standing one, and Ollama's.
@@ -105,7 +105,7 @@ def plan_device(services: object, models: object, board: str) -> DevicePlan:
     catalogue = {str(m["name"]): m for m in models if isinstance(m, Mapping) and "name" in m}
     for number, model in enumerate(models):
         if isinstance(model, Mapping) and from_registry(model):
-            _check_registry_source(f"edge_slm_models[{number}].source", model["source"], problems)
+            _check_registry_model(f"edge_slm_models[{number}]", model, problems)
     plan = DevicePlan(board)
     ports: dict[int, str] = {}
     names: dict[str, str] = {}
@@ -143,8 +143,12 @@ def plan_device(services: object, models: object, board: str) -> DevicePlan:
     return plan
 
 
-def _check_registry_source(place: str, source: Mapping[str, Any], problems: Problems) -> None:
-    """Check a source in an Ollama registry."""
+def _check_registry_model(place: str, model: Mapping[str, Any], problems: Problems) -> None:
+    """Check a model of an Ollama registry: it comes as it is, so nothing can be made of it."""
+    for key, value in model.items():
+        if key in MODEL_KEYS - {"name", "source"} and value not in (None, False):
+            problems.add(f"{place}.{key}", "is for models that the pipeline prepares; a registry's come as they are.")
+    source, place = model["source"], f"{place}.source"
     problems.unknown_keys(place, source, REGISTRY_SOURCE_KEYS)
     if not str(source.get("ollama") or ""):
         problems.add(f"{place}.ollama", "is empty; give the model's name and tag, for example phi3:mini.")
@@ -219,6 +223,12 @@ def _add_ollama(
         pinned = {"digest": str(source.get("digest")), "registry": str(source.get("registry") or "")}
         plan.ollama_models.append({"name": served, **pinned, **wanted})
     else:
+        if model.get("projector"):
+            problems.add(
+                f"{place}.model",
+                f"{name} has a projector in edge_slm_models, and the role jetson_ollama serves none: the model "
+                "could see no image. Set engine: llama.cpp, or give the catalogue an entry without projector.",
+            )
         plan.wanted.append(name)
         plan.ollama_models.append({"name": served, "published": name, **wanted})
     plan.endpoints.append(Endpoint(OLLAMA, served, served, port))

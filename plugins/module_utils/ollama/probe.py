@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import Digest, read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Registry, RegistryError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
@@ -165,8 +166,8 @@ class Models:
     waiting: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, inputs: decide.Inputs, models: Sequence[Model]) -> Models:
-        """Look for the published files that models are to be made of."""
+    def read(cls, inputs: decide.Inputs, models: Sequence[Model], problems: Problems) -> Models:
+        """Look for the published files that models are to be made of; notes those that cannot be served whole."""
         found = cls()
         for number, model in enumerate(models):
             entry = inputs.models[number]
@@ -176,11 +177,16 @@ class Models:
                 continue
             directory = os.path.join(inputs.published_dir, model.published)
             try:
-                files = publish.artifacts(read_json(os.path.join(directory, publish.MANIFEST)))
+                file, projector = publish.model_and_projector(read_json(os.path.join(directory, publish.MANIFEST)))
             except publish.ManifestError:
                 found.waiting.append(model.published)
                 continue
-            file = next(one for one in files if one.kind == "model")
+            if projector:
+                problems.add(
+                    f"models[{number}].published",
+                    f"{model.published} has a projector, and this role serves none: the model could see no image. "
+                    "Serve it with llama.cpp, or publish it without projector.",
+                )
             path = os.path.join(directory, file.path)
             found.wanted.append(replace(model, path=path, sha256=file.sha256))
             rest = {key: value for key, value in entry.items() if key != "published"}

@@ -95,7 +95,9 @@ def test_published_models_get_path_and_sha256(tmp_path: Path) -> None:
         {"name": "other", "published": "not-there"},
     ]
     given = inputs(models=raw, published_dir=str(tmp_path))
-    found = probe.Models.read(given, parse_models(given.models, Problems(), published=True))
+    refused = Problems()
+    found = probe.Models.read(given, parse_models(given.models, Problems(), published=True), refused)
+    assert refused.found == []
     path = str(directory / file.path)
     assert found.raw == [raw[0], {"name": "small", "context": 2048, "path": path, "sha256": SHA256}]
     assert [(model.name, model.path, model.sha256) for model in found.wanted] == [
@@ -107,6 +109,18 @@ def test_published_models_get_path_and_sha256(tmp_path: Path) -> None:
     problems = Problems()
     assert parse_models(found.raw, problems)[1].inputs == found.wanted[1].inputs
     assert problems.found == []
+
+
+def test_a_published_projector_is_refused(tmp_path: Path) -> None:
+    directory = tmp_path / "llava"
+    directory.mkdir()
+    files = [publish.artifact(kind, SHA256, 7).as_dict() for kind in publish.KINDS]
+    (directory / "manifest.json").write_text(json.dumps({"name": "llava", "files": files}))
+    given = inputs(models=[{"name": "llava", "published": "llava"}], published_dir=str(tmp_path))
+    refused = Problems(prefix="jetson_ollama_")
+    probe.Models.read(given, parse_models(given.models, Problems(), published=True), refused)
+    assert len(refused.found) == 1
+    assert refused.found[0].startswith("jetson_ollama_models[0].published: llava has a projector")
 
 
 def test_sizes_without_asking_anybody(tmp_path: Path) -> None:
