@@ -100,10 +100,10 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server, url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import (
+    abilities,
     find_loaded,
     judge,
     known_causes,
-    makes_embeddings,
     probe,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.server import proof
@@ -168,7 +168,7 @@ def main() -> None:
     shown: dict[str, Any] = {}
     try:
         shown = server.show(model)
-        seen = probe(server, model, makes_embeddings(shown), given["timeout"])
+        seen = probe(server, model, abilities(shown).embeddings, given["timeout"])
     except OllamaError as error:
         inspected, log = inspect(given["container"])
         causes = known_causes(None, str(shown.get("parameters") or ""), inspected, log) if inspected else []
@@ -176,7 +176,7 @@ def main() -> None:
     loaded = find_loaded(seen.running, model, seen.digest)
     facts = {"gpu": loaded.as_dict() if loaded else {"size": 0, "size_vram": 0, "share": 0.0, "proven": False}}
     problems = judge(loaded, require_gpu=given["require_gpu"], gpu_share=given["gpu_share"], context=given["context"])
-    generation = prove(url, "", model, makes_embeddings(shown), given["timeout"])
+    generation = prove(url, "", model, abilities(shown), given["timeout"])
     if generation.problem:
         problems.append(generation.problem)
     if problems:

@@ -66,14 +66,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server, url_problem
-from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import find_loaded, makes_embeddings, probe
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import abilities, find_loaded, probe
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.status import describe_models, silent_server
 
 
 def measure(server: Server, row: dict[str, Any], timeout: int) -> None:
     """Make a model work once, and add to its row what that shows."""
     try:
-        seen = probe(server, row["model"], makes_embeddings(server.show(row["model"])), timeout)
+        seen = probe(server, row["model"], abilities(server.show(row["model"])).embeddings, timeout)
     except OllamaError as error:
         row["health"] = str(error)
         return

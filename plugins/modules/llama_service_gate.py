@@ -106,7 +106,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import write_text
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import ask, prove
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Abilities, ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import last_lines, read_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import base_url
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import start_problem, unit_name
@@ -177,7 +177,7 @@ def main() -> None:
         fail(problem)
     before = read_unit(name)
     key = Path(given["key_file"]).read_text(encoding="utf-8").split("\n", 1)[0]
-    generation = prove(url, key, given["model"], given["embeddings"], given["timeout"], tls)
+    generation = prove(url, key, given["model"], Abilities(given["embeddings"]), given["timeout"], tls)
     after = read_unit(name)
     if (after.pid, after.restarts) != (before.pid, before.restarts):
         fail(f"it crashed over its first request (result: {after.result}, restarts: {after.restarts})")

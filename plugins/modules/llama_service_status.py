@@ -50,7 +50,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply, ask, prove
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Abilities, Reply, ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import describe_service
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import names_in, read_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import Paths, parse_environment
@@ -93,7 +93,7 @@ def look_at(name: str, config_dir: str, timeout: int) -> dict[str, Any]:
     row["release"] = running_release(unit)
     if row["health"] == "ok":
         key = Path(Paths(config_dir).key_file).read_text(encoding="utf-8").split("\n", 1)[0]
-        made = prove(url, key, row["model"], row.pop("embeddings"), timeout, tls)
+        made = prove(url, key, row["model"], Abilities(row.pop("embeddings")), timeout, tls)
         row["tokens_per_second"] = made.tokens_per_second
         row["health"] = made.problem or "ok"
     row.pop("embeddings", None)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply, ask
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Abilities, Reply, ask, said
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import LLAMA_CPP, OLLAMA
-from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import find_loaded
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import abilities, find_loaded
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import same_name
 
 #: The path that is open without a key.
@@ -86,6 +86,13 @@ def page_problem(status: int, content_type: str, body: str, wanted: bool) -> str
     return ""
 
 
+def abilities_of(endpoint: Endpoint) -> Abilities:
+    """Return what a model can do: Ollama is asked, and llama-server makes what its service was declared to make."""
+    if endpoint.engine == LLAMA_CPP:
+        return Abilities(endpoint.embeddings)
+    return abilities(endpoint.ask("/api/show", endpoint.key, {"model": endpoint.model}).json())
+
+
 def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
     """Check an endpoint from outside: keys, models, answers and streaming, and what only its engine has."""
     import openai
@@ -113,7 +120,8 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
             model=model, messages=messages, max_tokens=32, temperature=0
         )
         seconds = time.monotonic() - started
-        checks.answer = (completion.choices[0].message.content or "").strip()
+        message = completion.choices[0].message
+        checks.answer = " ".join(said(message.model_dump()).split())
         checks.tokens_per_second = speed(
             (completion.model_extra or {}).get("timings"),
             completion.usage.completion_tokens if completion.usage else 0,
@@ -125,7 +133,7 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         stream = client(endpoint.key).chat.completions.create(
             model=endpoint.model, messages=messages, max_tokens=8, temperature=0, stream=True
         )
-        pieces = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
+        pieces = [said(chunk.choices[0].delta.model_dump()) for chunk in stream if chunk.choices]
         return "" if len(pieces) > 1 and "".join(pieces).strip() else f"no text in {len(pieces)} pieces"
 
     def models() -> str:
@@ -133,8 +141,8 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         found = [name for name in names if same_name(name, endpoint.model)]
         return "" if found else f"it lists {', '.join(names)}, not {endpoint.model}"
 
-    def vector() -> str:
-        found = client(endpoint.key).embeddings.create(model=ANY_MODEL, input=question)
+    def vector(model: str) -> str:
+        found = client(endpoint.key).embeddings.create(model=model, input=question)
         checks.answer = f"a vector of {len(found.data[0].embedding)} numbers"
         return "" if any(found.data[0].embedding) else "the vector is empty or all zeros"
 
@@ -142,18 +150,18 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
     checks.expect("health", health.status == 200, f"{health.brief()}; is the service up, is its port open?")
     if health.status == 0:
         return checks  # every other check would fail in the same way
-    path, body = ("embeddings", {"input": question}) if endpoint.embeddings else ("completions", {"prompt": "Hi"})
+    can = abilities_of(endpoint)
+    path, body = ("embeddings", {"input": question}) if can.embeddings else ("completions", {"prompt": "Hi"})
     checks.shut(endpoint, f"/v1/{path}", {"model": endpoint.model, "max_tokens": 1, **body})
     checks.shut(endpoint, "/v1/models")
     checks.shut(endpoint, "/metrics")
-    if endpoint.embeddings:
-        checks.attempt("embeddings, any model name", vector)
-    else:
-        checks.attempt("a wrong key is refused", refused)
-        if endpoint.engine == LLAMA_CPP:
-            # Listing 11.1 asks for gpt-3.5-turbo; the endpoint has one model and answers with that.
-            checks.attempt("any model name", lambda: chat(ANY_MODEL))
-        checks.attempt("chat completion", lambda: chat(endpoint.model))
+    checks.attempt("a wrong key is refused", refused)
+    work, name = (vector, "embeddings") if can.embeddings else (chat, "chat completion")
+    if endpoint.engine == LLAMA_CPP:
+        # Listing 11.1 asks for gpt-3.5-turbo; the endpoint has one model and answers with that.
+        checks.attempt("any model name", lambda: work(ANY_MODEL))
+    checks.attempt(name, lambda: work(endpoint.model))
+    if not can.embeddings:
         checks.attempt("streaming", streaming)
     if endpoint.tls:
         clear = ask(endpoint.url.replace("https://", "http://", 1) + HEALTH_PATHS[endpoint.engine])

@@ -43,6 +43,19 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Abilities:
+    """What decides on how a model is asked.
+
+    Args:
+        embeddings: It makes vectors in place of text.
+        thinking: It thinks before it answers, so that a short answer may be nothing but reasoning.
+    """
+
+    embeddings: bool = False
+    thinking: bool = False
+
+
+@dataclass(frozen=True)
 class Generation:
     """A text that a model made. `problem` is empty when it is one."""
 
@@ -85,11 +98,6 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def canary_body(model: str) -> dict[str, Any]:
-    """Return the completion that proves a text model."""
-    return {"model": model, "prompt": CANARY_PROMPT, "temperature": 0, "max_tokens": CANARY_TOKENS}
-
-
 def read_completion(reply: Reply) -> Generation:
     """Read the answer of /v1/completions; tokens/s as llama-server measured them."""
     choices = reply.json().get("choices") or [{}]
@@ -104,6 +112,26 @@ def read_completion(reply: Reply) -> Generation:
     return Generation(text, tokens, round(float(timings.get("predicted_per_second") or 0), 2), problem)
 
 
+def said(message: Mapping[str, Any]) -> str:
+    """Return what a message of a chat, or a piece of one, says; what the model thinks where it says nothing yet.
+
+    Reasoning is `reasoning_content` in llama-server's answers, `reasoning` in Ollama's.
+    """
+    return str(message.get("content") or message.get("reasoning_content") or message.get("reasoning") or "")
+
+
+def read_chat(reply: Reply) -> Generation:
+    """Read the answer of /v1/chat/completions."""
+    choices = reply.json().get("choices") or [{}]
+    text = said(choices[0].get("message") or {})
+    problem = ""
+    if reply.status != 200:
+        problem = f"the chat was refused: {reply.brief()}"
+    elif not text.strip():
+        problem = "the answer was empty"
+    return Generation(text, int((reply.json().get("usage") or {}).get("completion_tokens") or 0), problem=problem)
+
+
 def read_embedding(reply: Reply) -> Generation:
     """Read the answer of /v1/embeddings; the text has its length."""
     data = reply.json().get("data") or [{}]
@@ -116,10 +144,24 @@ def read_embedding(reply: Reply) -> Generation:
 
 
 def prove(
-    base_url: str, key: str, model: str, embeddings: bool, timeout: float, tls: ssl.SSLContext | None = None
+    base_url: str,
+    key: str,
+    model: str,
+    abilities: Abilities,
+    timeout: float,
+    tls: ssl.SSLContext | None = None,
+    tokens: int = CANARY_TOKENS,
 ) -> Generation:
-    """Make a model work once: a completion, or an embedding where it makes those."""
-    if embeddings:
-        body = {"model": model, "input": CANARY_PROMPT}
-        return read_embedding(ask(f"{base_url}/v1/embeddings", key, body, timeout, tls))
-    return read_completion(ask(f"{base_url}/v1/completions", key, canary_body(model), timeout, tls))
+    """Make a model work once: by an embedding, a completion, or a chat where it thinks first."""
+
+    def post(path: str, question: Mapping[str, Any]) -> Reply:
+        return ask(f"{base_url}/v1/{path}", key, {"model": model, **question}, timeout, tls)
+
+    if abilities.embeddings:
+        return read_embedding(post("embeddings", {"input": CANARY_PROMPT}))
+    limits = {"temperature": 0, "max_tokens": tokens}
+    if abilities.thinking:
+        # Ollama's completions leave reasoning out, and the first token only opens it.
+        messages = [{"role": "user", "content": CANARY_PROMPT}]
+        return read_chat(post("chat/completions", {"messages": messages, **limits, "max_tokens": CANARY_TOKENS}))
+    return read_completion(post("completions", {"prompt": CANARY_PROMPT, **limits}))

@@ -8,12 +8,12 @@ import ssl
 from dataclasses import dataclass
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import (
-    CANARY_PROMPT,
+    Abilities,
     ask,
-    read_completion,
-    read_embedding,
+    prove,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import OLLAMA
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import abilities
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import same_name
 
 
@@ -51,10 +51,9 @@ def ask_briefly(asked: Asked, timeout: float) -> Answer:
             return Answer(problem=loaded.brief())
         if not any(same_name(str(model.get("name")), asked.model) for model in loaded.json().get("models") or []):
             return Answer()
-    if asked.embeddings:
-        body = {"model": asked.model, "input": CANARY_PROMPT}
-        found = read_embedding(ask(f"{asked.url}/v1/embeddings", asked.key, body, timeout, asked.tls))
+        shown = ask(f"{asked.url}/api/show", asked.key, {"model": asked.model}, timeout, asked.tls)
+        can = abilities(shown.json())
     else:
-        question = {"model": asked.model, "prompt": CANARY_PROMPT, "temperature": 0, "max_tokens": 1}
-        found = read_completion(ask(f"{asked.url}/v1/completions", asked.key, question, timeout, asked.tls))
+        can = Abilities(asked.embeddings)
+    found = prove(asked.url, asked.key, asked.model, can, timeout, asked.tls, tokens=1)
     return Answer(found.text, found.problem)

@@ -57,6 +57,14 @@ REFUSED_FLAGS = frozenset(
     }
 )  # fmt: skip
 
+#: Architectures of GGUFs that make vectors and no text (llama.cpp tag b11434, `llm_arch`).
+EMBEDDING_ARCHITECTURES = frozenset(
+    {
+        "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
+        "eurobert", "gemma-embedding", "llama-embed", "t5encoder",
+    }
+)  # fmt: skip
+
 DEFAULT_CONTEXT = 4096  # tokens
 MINIMUM_KEY_LENGTH = 16  # characters
 SCOPES = ("infer", "admin")
@@ -116,6 +124,7 @@ class Model:
     projector_path: str = ""
     projector_size: int = 0
     projector_sha256: str = ""
+    architecture: str = ""
     context_length: int = 0
     kv_bytes_per_token: int = UNKNOWN_KV_BYTES_PER_TOKEN
 
@@ -400,6 +409,7 @@ def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
         projector_path=f"{directory}/{projector.path}" if projector else "",
         projector_size=projector.size if projector else 0,
         projector_sha256=projector.sha256 if projector else "",
+        architecture=str(manifest.get("architecture") or ""),
         context_length=_count(manifest.get("context_length")),
         kv_bytes_per_token=kv_bytes_per_token(manifest),
     )
@@ -516,6 +526,12 @@ def check_models(instances: Sequence[Instance], models: Mapping[str, Model], pro
     """Check each service against its model, as far as the model is there."""
     for instance in instances:
         model = models.get(instance.model)
+        if model and model.architecture in EMBEDDING_ARCHITECTURES and not instance.embeddings:
+            problems.add(
+                "llama_service_instances",
+                f"the service {instance.name} is to answer with text, but {model.name} ({model.architecture}) makes "
+                "embeddings; set `embeddings: true`.",
+            )
         if model and instance.context and model.context_length and instance.context > model.context_length:
             problems.add(
                 "llama_service_instances",

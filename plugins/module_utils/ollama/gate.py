@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import mib
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import CANARY_PROMPT, CANARY_TOKENS
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import (
+    CANARY_PROMPT,
+    CANARY_TOKENS,
+    Abilities,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
     bare_digest,
@@ -167,10 +171,12 @@ def speed(final: Mapping[str, Any]) -> float:
     return round(tokens / nanoseconds * 1e9, 2) if nanoseconds > 0 else 0.0
 
 
-def makes_embeddings(shown: Mapping[str, Any]) -> bool:
-    """Return, from /api/show, whether a model makes embeddings in place of text; 0.6.3 and older do not report it."""
-    capabilities = shown.get("capabilities") or []
-    return "embedding" in capabilities and "completion" not in capabilities
+def abilities(shown: Mapping[str, Any]) -> Abilities:
+    """Return what a model can do, from /api/show. Versions before 0.6.4 do not report it, but have the GGUF's keys."""
+    capabilities = shown.get("capabilities")
+    if capabilities is None:
+        return Abilities(embeddings=any(str(key).endswith(".pooling_type") for key in shown.get("model_info") or {}))
+    return Abilities("embedding" in capabilities and "completion" not in capabilities, "thinking" in capabilities)
 
 
 @dataclass(frozen=True)

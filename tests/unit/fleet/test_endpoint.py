@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.client_checks import page_problem, speed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import (
+    Abilities,
     Reply,
     ask,
     prove,
+    read_chat,
     read_completion,
     read_embedding,
+    said,
 )
 
 KEY = "0123456789abcdef"
@@ -44,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, b'{"error": {"message": "Invalid API Key"}}')
         elif self.path == "/v1/embeddings":
             self.answer(200, b'{"data": [{"embedding": [0.5, 0.5]}]}')
+        elif self.path == "/v1/chat/completions":
+            message = {"content": "", "reasoning": f"Hm, {body['max_tokens']}"}
+            self.answer(200, json.dumps({"choices": [{"message": message}]}).encode())
         else:
             text = f" Paris, {body['model']}"
             timings = {"predicted_n": 8, "predicted_per_second": 4.6}
@@ -60,10 +66,11 @@ def server() -> Iterator[str]:
 
 
 def test_prove(server: str) -> None:
-    made = prove(server, KEY, "m", False, 5)
+    made = prove(server, KEY, "m", Abilities(), 5)
     assert (made.text, made.tokens, made.tokens_per_second, made.problem) == (" Paris, m", 8, 4.6, "")
-    assert prove(server, KEY, "m", True, 5).text == "2 numbers"
-    assert "HTTP 401" in prove(server, "wrong", "m", False, 5).problem
+    assert prove(server, KEY, "m", Abilities(embeddings=True), 5).text == "2 numbers"
+    assert prove(server, KEY, "m", Abilities(thinking=True), 5, tokens=1).text == "Hm, 8"
+    assert "HTTP 401" in prove(server, "wrong", "m", Abilities(thinking=True), 5).problem
 
 
 def test_ask_unpacks_pages(server: str) -> None:
@@ -88,6 +95,23 @@ def test_ask_never_raises() -> None:
 )
 def test_bad_completions(reply: Reply, problem: str) -> None:
     assert problem in read_completion(reply).problem
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"content": "Paris"}, "Paris"),
+        ({"content": "Paris", "reasoning_content": "Hm"}, "Paris"),
+        ({"content": "", "reasoning_content": "Hm"}, "Hm"),
+        ({"content": None, "reasoning": "Hm"}, "Hm"),
+        ({"content": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_a_message_says(message: dict[str, Any], expected: str) -> None:
+    assert said(message) == expected
+    chat = read_chat(Reply(200, json.dumps({"choices": [{"message": message}]})))
+    assert (chat.text, bool(chat.problem)) == (expected, not expected)
 
 
 def test_bad_embeddings() -> None:

@@ -261,6 +261,24 @@ def test_context_beyond_the_model_is_refused() -> None:
     assert "8192" in problems.found[0]
 
 
+@pytest.mark.parametrize(
+    ("architecture", "embeddings", "refused"),
+    [
+        ("bert", False, True),
+        ("nomic-bert", False, True),
+        ("bert", True, False),
+        ("llama", False, False),
+        ("llama", True, False),
+        ("", False, False),
+    ],
+)
+def test_a_model_of_embeddings_is_not_asked_for_text(architecture: str, embeddings: bool, refused: bool) -> None:
+    problems = Problems()
+    model = Model("m", "/m", 1, "a", architecture=architecture)
+    serving.check_models([Instance("a", "m", embeddings=embeddings)], {"m": model}, problems)
+    assert ["set `embeddings: true`" in problem for problem in problems.found] == [True] * refused
+
+
 @pytest.mark.parametrize(("size_mib", "seconds"), [(0, 60), (94, 69), (4170, 477)])
 def test_start_timeout_grows_with_the_model(size_mib: int, seconds: int) -> None:
     model = Model("m", "/m", size_mib * serving.MIB, "a")

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Abilities
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import COLUMNS
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import (
     Loaded,
+    abilities,
     find_loaded,
     judge,
     known_causes,
-    makes_embeddings,
     speed,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.status import describe_models, silent_server
@@ -163,11 +164,21 @@ def test_speed(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "embeddings"),
-    [(["completion"], False), (["embedding"], True), (["completion", "embedding"], False), (None, False)],
+    ("shown", "expected"),
+    [
+        ({"capabilities": ["completion"]}, Abilities()),
+        ({"capabilities": ["embedding"]}, Abilities(embeddings=True)),
+        ({"capabilities": ["completion", "embedding"]}, Abilities()),
+        ({"capabilities": ["completion", "tools", "thinking"]}, Abilities(thinking=True)),
+        ({"capabilities": []}, Abilities()),
+        # Versions that do not report what a model can do.
+        ({"model_info": {"bert.pooling_type": 1}}, Abilities(embeddings=True)),
+        ({"capabilities": None, "model_info": {"llama.block_count": 30}}, Abilities()),
+        ({}, Abilities()),
+    ],
 )
-def test_embeddings(capabilities: list[str] | None, embeddings: bool) -> None:
-    assert makes_embeddings({"capabilities": capabilities}) is embeddings
+def test_what_a_model_can_do(shown: dict[str, Any], expected: Abilities) -> None:
+    assert abilities(shown) == expected
 
 
 @pytest.mark.parametrize("version", VERSIONS)
