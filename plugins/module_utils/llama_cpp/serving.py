@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
@@ -25,6 +25,8 @@ SERVER_FLAGS = (
     "--api-key-file",
     "--batch-size",
     "--cache-ram",
+    "--cache-type-k",
+    "--cache-type-v",
     "--cors-origins",
     "--ctx-size",
     "--embeddings",
@@ -41,19 +43,22 @@ SERVER_FLAGS = (
     "--offline",
     "--parallel",
     "--port",
+    "--rope-scale",
+    "--rope-scaling",
     "--ssl-cert-file",
     "--ssl-key-file",
     "--threads",
     "--ubatch-size",
+    "--yarn-orig-ctx",
 )
 
 #: Flags that would undo what the role guarantees, beside those that it sets itself.
 REFUSED_FLAGS = frozenset(
     {
-        "-m", "-a", "-c", "-b", "-ub", "-np", "-ngl", "-t", "-cram", "-mm", "-fit", "-kvu", "-nkvu",
+        "-m", "-a", "-c", "-b", "-ub", "-np", "-ngl", "-t", "-cram", "-mm", "-fit", "-ctk", "-ctv", "-kvu", "-nkvu",
         "-no-kvu", "-ag", "-hf", "-hfr", "-mu", "--kv-unified", "--slots", "--webui", "--ui", "--no-webui",
         "--cors-credentials", "--embedding", "--n-gpu-layers", "--api-key", "--hf-token", "--hf-repo",
-        "--model-url", "--agent", "--tools", "--reuse-port",
+        "--model-url", "--agent", "--tools", "--reuse-port", "--rope-freq-scale",
     }
 )  # fmt: skip
 
@@ -74,6 +79,15 @@ MIB = 1024 * 1024
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
 #: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
 BATCH, MICRO_BATCH = 2048, 512
+#: Types of a KV cache, and the bytes that 32 numbers take in them.
+KV_CACHE_TYPES = {
+    "f16": 64, "f32": 128, "bf16": 64, "q8_0": 34, "q5_1": 24, "q5_0": 22, "q4_1": 20, "q4_0": 18, "iq4_nl": 18,
+}  # fmt: skip
+DEFAULT_KV_CACHE_TYPE = "f16"
+#: Numbers in a block of the types with fewer bits: a head's length must be a multiple of it.
+KV_BLOCK = 32
+ROPE_SCALINGS = ("linear", "yarn")
+MAXIMUM_ROPE_FACTOR = 64
 #: KV cache of a token where the GGUF has no numbers: that of Llama 3 8B (32 layers, 8 KV heads of 128),
 #: more than any smaller model with grouped-query attention needs.
 UNKNOWN_KV_BYTES_PER_TOKEN = 2 * 32 * 8 * 128 * 2
@@ -87,6 +101,25 @@ START_BURST, RESTART_PAUSE = 5, 5
 
 
 @dataclass(frozen=True)
+class Rope:
+    """How a model is stretched over more tokens than it was trained for.
+
+    Args:
+        scaling: linear or yarn.
+        factor: By how much.
+        original_context: What is stretched, in tokens; None means the model's own context.
+    """
+
+    scaling: str
+    factor: float
+    original_context: int | None = None
+
+    def longest(self, model: Model) -> int:
+        """Return the longest context in tokens; 0 where it is not known."""
+        return int((self.original_context or model.context_length) * self.factor)
+
+
+@dataclass(frozen=True)
 class Instance:
     """One service: one model on one port. `None` means a default that depends on the device or model."""
 
@@ -97,6 +130,8 @@ class Instance:
     parallel: int = 1
     threads: int = 0
     cache_ram_mib: int = 0
+    kv_cache_type: str = DEFAULT_KV_CACHE_TYPE
+    rope: Rope | None = None
     gpu_layers: int = 0
     embeddings: bool = False
     ui: bool = True
@@ -126,7 +161,10 @@ class Model:
     projector_sha256: str = ""
     architecture: str = ""
     context_length: int = 0
+    #: Of a KV cache with the type f16.
     kv_bytes_per_token: int = UNKNOWN_KV_BYTES_PER_TOKEN
+    #: Numbers in a key and in a value of one head.
+    head_lengths: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -211,6 +249,36 @@ def _extra_arguments(value: object, where: str, problems: Problems) -> tuple[str
     return words
 
 
+def _rope(raw: object, where: str, problems: Problems) -> Rope | None:
+    """Read how a service stretches its model; None where it does not."""
+    if not raw:
+        return None
+    if not isinstance(raw, Mapping):
+        problems.add(where, "is not a dictionary; give for instance {scaling: yarn, factor: 4}.")
+        return None
+    problems.unknown_keys(where, raw, [field.name for field in fields(Rope)])
+    scaling = str(raw.get("scaling") or "yarn")
+    if scaling not in ROPE_SCALINGS:
+        problems.add(f"{where}.scaling", f"{scaling!r} is not known; give {' or '.join(ROPE_SCALINGS)}.")
+    factor = as_float(raw.get("factor"), f"{where}.factor", problems, 1.0)
+    if not 1 <= factor <= MAXIMUM_ROPE_FACTOR:
+        problems.add(f"{where}.factor", f"{factor:g} must be from 1 to {MAXIMUM_ROPE_FACTOR}.")
+    original = raw.get("original_context")
+    if original is None:
+        return Rope(scaling, factor)
+    if scaling == "linear":
+        problems.add(f"{where}.original_context", "belongs to the scaling yarn; leave it out.")
+    return Rope(scaling, factor, as_int(original, f"{where}.original_context", 64, 1 << 24, problems))
+
+
+def _kv_cache_type(raw: object, where: str, problems: Problems) -> str:
+    """Read the type of a service's KV cache."""
+    found = str(raw or DEFAULT_KV_CACHE_TYPE)
+    if found not in KV_CACHE_TYPES:
+        problems.add(where, f"{found!r} is not known; give one of {', '.join(KV_CACHE_TYPES)}.")
+    return found
+
+
 def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | None:
     """Turn one item of `llama_service_instances` into an Instance, or note why that cannot be done."""
     if not isinstance(raw, Mapping):
@@ -239,6 +307,8 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         parallel=as_int(raw.get("parallel", 1), f"{where}.parallel", 1, 64, problems, 1),
         threads=as_int(raw.get("threads", 0), f"{where}.threads", 0, 1024, problems, 0),
         cache_ram_mib=as_int(raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0),
+        kv_cache_type=_kv_cache_type(raw.get("kv_cache_type"), f"{where}.kv_cache_type", problems),
+        rope=_rope(raw.get("rope"), f"{where}.rope", problems),
         gpu_layers=as_int(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
         embeddings=as_bool(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
         ui=as_bool(raw.get("ui", True), f"{where}.ui", problems, True),
@@ -412,6 +482,7 @@ def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
         architecture=str(manifest.get("architecture") or ""),
         context_length=_count(manifest.get("context_length")),
         kv_bytes_per_token=kv_bytes_per_token(manifest),
+        head_lengths=(_count(manifest.get("key_length")), _count(manifest.get("value_length"))),
     )
 
 
@@ -427,10 +498,16 @@ def _mib(size: int) -> int:
     return -(-size // MIB)
 
 
+def cache_bytes(instance: Instance, model: Model) -> int:
+    """Return the size of the KV cache of all slots."""
+    tokens = context_of(instance, model) * instance.parallel
+    return tokens * model.kv_bytes_per_token * KV_CACHE_TYPES[instance.kv_cache_type] // KV_CACHE_TYPES["f16"]
+
+
 def memory_needed_mib(instance: Instance, model: Model, board: Board) -> int:
     """Return what a service takes: weights, projector, KV cache of all slots, prompt cache, overhead."""
-    cache = context_of(instance, model) * instance.parallel * model.kv_bytes_per_token
-    return _mib(model.size + model.projector_size + cache) + instance.cache_ram_mib + board.overhead_mib
+    files = model.size + model.projector_size
+    return _mib(files + cache_bytes(instance, model)) + instance.cache_ram_mib + board.overhead_mib
 
 
 def start_timeout_seconds(model: Model, board: Board) -> int:
@@ -455,6 +532,11 @@ def server_arguments(instance: Instance, model: Model, *, paths: Paths, listen: 
     if paths.tls_certificate:
         arguments += ["--ssl-cert-file", paths.tls_certificate, "--ssl-key-file", paths.tls_key]
     arguments += ["--ctx-size", str(context * instance.parallel), "--parallel", str(instance.parallel)]
+    if instance.rope:
+        arguments += ["--rope-scaling", instance.rope.scaling, "--rope-scale", f"{instance.rope.factor:g}"]
+        if instance.rope.original_context:
+            arguments += ["--yarn-orig-ctx", str(instance.rope.original_context)]
+    arguments += ["--cache-type-k", instance.kv_cache_type, "--cache-type-v", instance.kv_cache_type]
     arguments += ["--no-kv-unified", "--cache-ram", str(instance.cache_ram_mib)]
     arguments += ["--batch-size", str(batch), "--ubatch-size", str(micro_batch)]
     arguments += ["--threads", str(instance.threads or max(1, cores))]
@@ -532,12 +614,36 @@ def check_models(instances: Sequence[Instance], models: Mapping[str, Model], pro
                 f"the service {instance.name} is to answer with text, but {model.name} ({model.architecture}) makes "
                 "embeddings; set `embeddings: true`.",
             )
-        if model and instance.context and model.context_length and instance.context > model.context_length:
-            problems.add(
-                "llama_service_instances",
-                f"the service {instance.name} wants a context of {instance.context} tokens, {model.name} was "
-                f"made for {model.context_length}; set `context` to that or less.",
-            )
+        if model:
+            _check_context(instance, model, problems)
+            _check_kv_cache(instance, model, problems)
+
+
+def _check_context(instance: Instance, model: Model, problems: Problems) -> None:
+    """Refuse a context that is longer than the model's own, or what the service stretches that to."""
+    longest = instance.rope.longest(model) if instance.rope else model.context_length
+    if not instance.context or not longest or instance.context <= longest:
+        return
+    limit, remedy = f"was made for {longest}", "; or stretch it with `rope`, if its model card allows that"
+    if instance.rope:
+        limit, remedy = f"is stretched to {longest} by `rope`", ""
+    problems.add(
+        "llama_service_instances",
+        f"the service {instance.name} wants a context of {instance.context} tokens, {model.name} {limit}; "
+        f"set `context` to that or less{remedy}.",
+    )
+
+
+def _check_kv_cache(instance: Instance, model: Model, problems: Problems) -> None:
+    """Refuse a type of the KV cache whose blocks do not fit the model's heads: llama-server would not start."""
+    blocks = KV_CACHE_TYPES[instance.kv_cache_type] < KV_CACHE_TYPES["f16"]
+    odd = [length for length in model.head_lengths if length % KV_BLOCK]
+    if blocks and odd:
+        problems.add(
+            "llama_service_instances",
+            f"the service {instance.name} wants a KV cache of {instance.kv_cache_type}, but the heads of {model.name} "
+            f"have a length of {odd[0]}, which is no multiple of {KV_BLOCK}; set `kv_cache_type: f16`.",
+        )
 
 
 def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], board: Board, problems: Problems) -> None:
@@ -549,7 +655,7 @@ def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], boa
         return
     detail = "; ".join(
         f"{i.name} {need} (weights {_mib(m.size + m.projector_size)}, KV cache "
-        f"{_mib(context_of(i, m) * i.parallel * m.kv_bytes_per_token)} for {context_of(i, m)} tokens x "
+        f"{_mib(cache_bytes(i, m))} of {i.kv_cache_type} for {context_of(i, m)} tokens x "
         f"{i.parallel}, prompt cache {i.cache_ram_mib}, overhead {board.overhead_mib})"
         for i, m, need in needs
     )
@@ -557,8 +663,8 @@ def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], boa
         "llama_service_instances",
         f"the services need {total} MiB, the board has {board.memory_mib} MiB of which "
         f"{board.reserve_mib} MiB are kept for the system: {board.budget_mib} MiB are left. {detail}. "
-        "Take a smaller model or quantisation, less `context`, `parallel` or `cache_ram_mib`, fewer "
-        "services, or lower llama_service_memory_reserve_mib.",
+        "Take a smaller model or quantisation, less `context`, `parallel` or `cache_ram_mib`, a smaller "
+        "`kv_cache_type`, fewer services, or lower llama_service_memory_reserve_mib.",
     )
 
 

@@ -14,6 +14,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving i
     Instance,
     Model,
     Paths,
+    Rope,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import ManifestError, artifact
 
@@ -21,7 +22,7 @@ KEY = "0123456789abcdef"
 ANY = "0.0.0.0"  # noqa: S104
 SERVICE = Instance("a", "smollm2")
 MODEL = Model("smollm2", "/models/smollm2/a.gguf", 98362432, "a" * 64, context_length=8192, kv_bytes_per_token=23040)
-VISION = Model("llava", "/models/llava/a.gguf", 10, "b" * 64, "/models/llava/p.gguf", 10, "c" * 64, 8192)
+VISION = Model("llava", "/models/llava/a.gguf", 10, "b" * 64, "/models/llava/p.gguf", 10, "c" * 64)
 BOARD = Board(memory_mib=8062, cores=4)
 
 PLAIN = Paths()
@@ -45,7 +46,7 @@ def arguments(instance: Instance, model: Model = MODEL, paths: Paths = PLAIN) ->
 
 def test_server_flags_are_exactly_those_that_can_be_emitted() -> None:
     every = (
-        arguments(Instance("a", "m", ui=False, embeddings=True)),
+        arguments(Instance("a", "m", ui=False, embeddings=True, rope=Rope("yarn", 4, 2048))),
         arguments(Instance("b", "llava"), VISION, TLS),
     )
     emitted = {word for words in every for word in words if word.startswith("--")}
@@ -61,6 +62,13 @@ def test_server_flags_are_exactly_those_that_can_be_emitted() -> None:
         (Instance("a", "m", threads=2, gpu_layers=99), {"--threads": "2", "--gpu-layers": "99"}),
         (Instance("a", "m"), {"--batch-size": "2048", "--ubatch-size": "512", "--cors-origins": "localhost"}),
         (Instance("a", "m", embeddings=True, context=512), {"--batch-size": "512", "--ubatch-size": "512"}),
+        (Instance("a", "m"), {"--cache-type-k": "f16", "--cache-type-v": "f16"}),
+        (Instance("a", "m", kv_cache_type="q8_0"), {"--cache-type-k": "q8_0", "--cache-type-v": "q8_0"}),
+        (Instance("a", "m", rope=Rope("linear", 2.5)), {"--rope-scaling": "linear", "--rope-scale": "2.5"}),
+        (
+            Instance("a", "m", rope=Rope("yarn", 4.0, 32768)),
+            {"--rope-scaling": "yarn", "--rope-scale": "4", "--yarn-orig-ctx": "32768"},
+        ),
         (Instance("a", "m", port=9000), {"--port": "9000", "--host": ANY, "--alias": "smollm2"}),
     ],
 )
@@ -116,6 +124,21 @@ def test_parse_instances_casts_and_defaults() -> None:
         ([{"model": "m", "cors_origins": "a, b"}], [".cors_origins", "one origin"]),
         ([{"model": "m", "extra_args": "--prio 1"}], [".extra_args", "not a list"]),
         ([{"model": "m", "extra_args": ["--api-key", "x"]}], ["--api-key belongs to the role"]),
+        *(
+            ([{"model": "m", "extra_args": [flag, "x"]}], [f"{flag} belongs to the role"])
+            for flag in ("-ctk", "--cache-type-v", "--rope-scaling", "--rope-scale", "--yarn-orig-ctx")
+        ),
+        ([{"model": "m", "kv_cache_type": "q8"}], [".kv_cache_type: 'q8' is not known", "q8_0"]),
+        ([{"model": "m", "rope": "yarn"}], [".rope: is not a dictionary"]),
+        ([{"model": "m", "rope": {"factor": 0.5}}], [".rope.factor: 0.5 must be from 1"]),
+        ([{"model": "m", "rope": {"scaling": "yarn"}}], [".rope.factor: must be a number"]),
+        ([{"model": "m", "rope": {"factor": 2, "scaling": "ntk"}}], [".rope.scaling: 'ntk'", "linear or yarn"]),
+        ([{"model": "m", "rope": {"factor": 2, "original": 1}}], [".rope.original", "did you mean original_context?"]),
+        ([{"model": "m", "rope": {"factor": 2, "original_context": 1}}], [".rope.original_context: must be"]),
+        (
+            [{"model": "m", "rope": {"factor": 2, "scaling": "linear", "original_context": 4096}}],
+            [".rope.original_context: belongs to the scaling yarn"],
+        ),
         ([{"model": "m", "extra_args": ["--port=1"]}], ["--port belongs to the role"]),
         ([{"model": "m", "extra_args": ["a\nb"]}], ["line break"]),
         ([{"model": "m"}, {"model": "m", "port": 8081}], ["2 services are named m"]),
@@ -254,11 +277,58 @@ def test_memory_counts_every_slot_and_the_prompt_cache() -> None:
     assert four == 94 + 360 + 256 + 100
 
 
-def test_context_beyond_the_model_is_refused() -> None:
+@pytest.mark.parametrize("nothing", [None, "", {}])
+def test_rope_and_kv_cache_type_that_are_empty_are_not_given(nothing: object) -> None:
     problems = Problems()
-    serving.check_models([Instance("a", "smollm2", context=9000)], {"smollm2": MODEL}, problems)
-    assert "9000 tokens" in problems.found[0]
-    assert "8192" in problems.found[0]
+    (instance,) = serving.parse_instances([{"model": "m", "rope": nothing, "kv_cache_type": nothing}], problems)
+    assert (problems.found, instance.rope, instance.kv_cache_type) == ([], None, "f16")
+
+
+@pytest.mark.parametrize(
+    ("context", "rope", "parts"),
+    [
+        (8192, None, []),
+        (9000, None, ["9000 tokens", "made for 8192", "`rope`"]),
+        (32768, Rope("yarn", 4), []),
+        (32768, Rope("linear", 4), []),
+        (32769, Rope("yarn", 4), ["32769 tokens", "stretched to 32768"]),
+        (131072, Rope("yarn", 4, 32768), []),
+        (131072, Rope("yarn", 2, 32768), ["stretched to 65536"]),
+    ],
+)
+def test_a_context_beyond_the_model_is_refused(context: int, rope: Rope | None, parts: list[str]) -> None:
+    problems = Problems()
+    serving.check_models([Instance("a", "smollm2", context=context, rope=rope)], {"smollm2": MODEL}, problems)
+    assert len(problems.found) == bool(parts)
+    assert [part for part in parts if part not in problems.found[0]] == []
+
+
+@pytest.mark.parametrize(
+    ("kv_cache_type", "bytes_per_token"),
+    [("f32", 46080), ("f16", 23040), ("bf16", 23040), ("q8_0", 12240), ("q4_0", 6480), ("iq4_nl", 6480)],
+)
+def test_the_kv_cache_counts_by_its_type(kv_cache_type: str, bytes_per_token: int) -> None:
+    model = Model("m", "/m", 1, "a", kv_bytes_per_token=23040)
+    instance = Instance("a", "m", context=1000, parallel=2, kv_cache_type=kv_cache_type)
+    assert serving.cache_bytes(instance, model) == 2000 * bytes_per_token
+
+
+@pytest.mark.parametrize(
+    ("kv_cache_type", "lengths", "refused"),
+    [
+        ("q8_0", (64, 64), False),
+        ("q8_0", (0, 0), False),
+        ("q8_0", (80, 64), True),
+        ("q4_0", (64, 80), True),
+        ("f16", (80, 80), False),
+        ("bf16", (80, 80), False),
+    ],
+)
+def test_a_kv_cache_must_fit_the_heads(kv_cache_type: str, lengths: tuple[int, int], refused: bool) -> None:
+    problems = Problems()
+    models = {"m": Model("m", "/m", 1, "a", head_lengths=lengths)}
+    serving.check_models([Instance("a", "m", kv_cache_type=kv_cache_type)], models, problems)
+    assert ["set `kv_cache_type: f16`" in problem for problem in problems.found] == [True] * refused
 
 
 @pytest.mark.parametrize(
