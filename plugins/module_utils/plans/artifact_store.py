@@ -29,6 +29,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     pending_directories,
     pending_files,
     pending_units,
+    shared_above,
+    shared_directories,
     unit_sentences,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
@@ -94,6 +96,11 @@ class Inputs:
     def config_dir(self) -> str:
         """Where the configuration is."""
         return os.path.dirname(self.config)
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The role's directories."""
+        return self.config_dir, self.releases_path, self.models_path
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,7 @@ def read_live(inputs: Inputs) -> Live:
     listening = [one for one in read_listeners() if one.port == inputs.port] if inputs.state == "present" else []
     own = user_number(inputs.user)
     units = read_units([UNIT, DISTRIBUTION_UNIT])
-    paths = (UNIT_FILE, inputs.config, inputs.config_dir, inputs.releases_path, inputs.models_path)
+    paths = (UNIT_FILE, inputs.config, *inputs.directories, *shared_above(*inputs.directories))
     return Live(
         account=read_account(inputs.user),
         files=read_files(paths),
@@ -225,7 +232,7 @@ def decide(inputs: Inputs, live: Live) -> Plan:
                 f"artifact_store_port: {inputs.port} is taken by {live.port_owner}; stop it, or choose another port."
             ]
         )
-    directories = [Directory(inputs.config_dir), Directory(inputs.releases_path), Directory(inputs.models_path)]
+    directories = [*shared_directories(*inputs.directories), *map(Directory, inputs.directories)]
     files = [ConfigFile(inputs.config, conf_text(inputs, live.ipv6)), ConfigFile(UNIT_FILE, inputs.unit)]
     write = FileSet(pending_directories(directories, live.files), pending_files(files, live.files))
     actions = unit_actions(inputs, live, write)
@@ -252,7 +259,7 @@ def decide_absent(inputs: Inputs, live: Live) -> Plan:
     """Return what is left of the role; the package, and what was served, stay."""
     files = FileSet(
         remove=[path for path in (UNIT_FILE, inputs.config_dir) if path in live.files],
-        prune=[os.path.dirname(inputs.config_dir)],
+        prune=shared_above(inputs.config_dir),
     )
     actions = pending_units([Unit(UNIT, wanted=False)], {UNIT: live.unit}, live.files, ())
     return Plan(

@@ -39,8 +39,12 @@ def cast(**changes: Any) -> Inputs:
     return inputs
 
 
+#: What roles share above the role's directories.
+SHARED = ["/var/lib/edge-slm", "/var/lib/edge-slm/artifacts", "/etc/edge-slm"]
+
 #: nginx as it should be, started after its files were written.
 FILES = {
+    **dict.fromkeys(SHARED, LiveFile("", 0o755, 9)),
     CONFIG: LiveFile(store.conf_text(cast(), ipv6=True), 0o644, 10),
     CONFIG_DIR: LiveFile("", 0o755, 10),
     store.UNIT_FILE: LiveFile("[Unit]\n", 0o644, 10),
@@ -73,6 +77,7 @@ def decide(live: Live, **changes: Any) -> Plan:
                 "package nginx-light: is not installed",
                 f"group {USER}: is missing",
                 f"user {USER}: is missing",
+                *(f"directory {path}: is missing" for path in SHARED),
                 f"directory {CONFIG_DIR}: is missing",
                 f"directory {RELEASES}: is missing",
                 f"directory {MODELS}: is missing",
