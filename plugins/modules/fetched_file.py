@@ -82,6 +82,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError, sha256_digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import token_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import (
     Fetch,
@@ -111,6 +112,8 @@ def main() -> None:
         module.fail_json(msg=f"sha256: {error}")
     if problem := url_problem(module.params["url"]):
         module.fail_json(msg=f"url: {problem}")
+    if problem := token_problem(module.params["bearer_token"]):
+        module.fail_json(msg=f"bearer_token: {problem}")
     dest = os.path.abspath(module.params["dest"])
     job = Fetch(
         url=module.params["url"],

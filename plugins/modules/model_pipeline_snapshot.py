@@ -106,6 +106,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     require_space,
     write_json,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url, token_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import Fetch, fetch
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.safetensors import (
@@ -142,6 +143,7 @@ def wanted(path: str, include: list[str], exclude: list[str]) -> bool:
 
 def refusal(error: Exception, repo: str, revision: str, endpoint: str) -> str:
     """Return what the operator reads when the hub could not be asked."""
+    endpoint = shown_url(endpoint)
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", 0)
     if isinstance(error, GatedRepoError) or status == 403:
@@ -253,6 +255,9 @@ def main() -> None:
     params["endpoint"] = params["endpoint"].rstrip("/")
     if not re.fullmatch("[0-9a-f]{40}", params["revision"]):
         module.fail_json(msg="revision: must be a commit, 40 hexadecimal digits")
+    params["token"] = params["token"].strip()
+    if problem := token_problem(params["token"]):
+        module.fail_json(msg=f"model_pipeline_hf_token: {problem}")
     inputs = {name: params[name] for name in ("repo", "revision", "include", "exclude")}
     marker = f"{dest}.snapshot.json"
     noted = read_json(marker)

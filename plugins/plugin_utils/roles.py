@@ -180,6 +180,8 @@ def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str
         value = str(value)  # a key of digits that was not quoted
     # Where a dictionary with a secret is wanted, a bare string is most likely the secret itself.
     if isinstance(value, str) and (option.get("no_log") or any(part.get("no_log") for part in suboptions.values())):
+        # A file, or a block of YAML, ends in a line end, which belongs to no secret.
+        value = value.strip()
         if not value:
             return value
         secrets.append(value)

@@ -18,6 +18,7 @@ ROLES = sorted((Path(__file__).resolve().parents[2] / "roles").iterdir())
 STAGES = ["validate.yml", "install.yml", "configure.yml", "service.yml", "verify.yml"]
 INCLUDES = ("ansible.builtin.include_tasks", "ansible.builtin.import_tasks")
 
+MODULES = ROLES[0].parents[1] / "plugins/modules"
 GROUP_NAMES = re.compile(r"\bgroups\s*[\[.]|\bin groups\b|\bgroup_names\b")
 ANSIBLE_VARIABLE = re.compile(r"\bansible_\w+")
 #: Variables that Ansible or the inventory sets; every other `ansible_*` is an injected fact.
@@ -146,6 +147,34 @@ def test_packages_wait_for_whoever_else_installs_some(role: Path) -> None:
         task["retries"] * task["delay"] for task in tasks(role) if "dpkg " in task.get("ansible.builtin.command", "")
     ]
     assert set(patience) <= {600}
+
+
+def secrets(options: dict[str, Any]) -> list[str]:
+    """Return the names of inputs that are secret, or hold one."""
+    return [name for name, option in options.items() if option.get("no_log") or secrets(option.get("options", {}))]
+
+
+def hides(task: dict[str, Any], secret: str) -> bool:
+    """Return whether a task shows no secret: it is no_log, or hands it to an argument of a module that is."""
+    if "no_log" in task:
+        return True
+    (module,) = [name for name in task if name.startswith("edge_slm.fleet.")] or [""]
+    source = MODULES / f"{module.rpartition('.')[2]}.py"
+    arguments = [name for name, value in task[module].items() if secret in str(value)] if source.is_file() else [""]
+    text = source.read_text(encoding="utf-8") if source.is_file() else ""
+    return secret not in str({**task, module: ""}) and all(
+        re.search(rf'"{name}": {{.*"no_log": True', text) for name in arguments
+    )
+
+
+def test_tasks_that_handle_a_secret_hide_it(role: Path) -> None:
+    shown = [
+        (task["name"], secret)
+        for secret in secrets(specs(role))
+        for task in tasks(role)
+        if "block" not in task and secret in str(task) and not hides(task, secret)
+    ]
+    assert shown == []
 
 
 def test_no_group_names(role: Path) -> None:

@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,21 @@ def request(
         return Response(answer.status, answer.headers, read(answer))
     finally:
         connection.close()
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without credentials and signatures, for messages and for files that others may read."""
+    split = urlsplit(url)
+    return urlunsplit((split.scheme, split.netloc.rpartition("@")[2], split.path, "", ""))
+
+
+def token_problem(token: str) -> str:
+    """Return why a token cannot be sent in a header, or ''; it never shows the token, as the library's error would."""
+    return (
+        ""
+        if all("!" <= character <= "~" for character in token)
+        else ("holds a space, a line end or another character that no header may have; copy the token alone")
+    )
 
 
 def trusting(ca_file: str = "") -> ssl.SSLContext:

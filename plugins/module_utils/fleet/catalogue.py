@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 
@@ -127,8 +128,8 @@ class Source:
         }
 
     def shown(self) -> dict[str, Any]:
-        """Return it for a manifest."""
-        return {"url": self.url, "sha256": self.sha256} if self.url else self.identity()
+        """Return it for a manifest, which everybody may read."""
+        return {"url": shown_url(self.url), "sha256": self.sha256} if self.url else self.identity()
 
 
 @dataclass(frozen=True)
@@ -348,7 +349,7 @@ def _address(place: str, kind: str, given: Mapping[str, Any], problems: Problems
     url, sha256 = str(given[kind]), str(given.get("sha256") or "").lower()
     problem = url_problem(url)
     if problem:
-        problems.add(f"{place}.{kind}", f"{url!r} {problem}")
+        problems.add(f"{place}.{kind}", f"{shown_url(url)!r} {problem}")
     elif kind == "path" and not url.startswith("/"):
         problems.add(f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model")
     if not SHA256.fullmatch(sha256):

@@ -93,6 +93,7 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
 #: Where an archive or a release may come from: a URL, or an absolute path.
 PLACE = re.compile(r"(?:https?|file)://\S+|/\S.*")
+CREDENTIALS = re.compile(r"https?://[^/?#]*@")
 OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -241,6 +242,13 @@ def check_source(source: Mapping[str, Any], problems: Problems) -> None:
     if not kind:
         if not problems.found or not problems.found[-1].startswith(f"{problems.prefix}source:"):
             problems.add("source", "give exactly one of git, archive and release.")
+        return
+    if CREDENTIALS.match(str(source[kind])):
+        problems.add(
+            f"source.{kind}",
+            "holds credentials, which would be in release.json and in the process table for everybody to read; leave "
+            "them out, and take a mirror that needs none.",
+        )
         return
     for name in sorted(set(map(str, source)) - _SOURCE_KEYS[kind]):
         problems.add(f"source.{name}", f"is not known beside {kind}; it takes {', '.join(sorted(_SOURCE_KEYS[kind]))}.")

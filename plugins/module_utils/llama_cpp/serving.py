@@ -365,7 +365,9 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
             problems.add(where, "is not a dictionary; give {name, key}.")
             continue
         problems.unknown_keys(where, item, ("name", "key", "scope"))
-        found = ApiKey(str(item.get("name") or ""), str(item.get("key") or ""), str(item.get("scope") or "infer"))
+        found = ApiKey(
+            str(item.get("name") or ""), str(item.get("key") or "").strip(), str(item.get("scope") or "infer")
+        )
         # A name as long as a key may be one: in a refusal it is shown only where it cannot be.
         short = len(found.name) < MINIMUM_KEY_LENGTH
         label = f"{where} ({found.name})" if found.name and short else where

@@ -31,6 +31,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     remove,
     require_space,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import run_watched
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
 
@@ -92,9 +93,7 @@ class Fetch:
     @property
     def shown_url(self) -> str:
         """The URL without credentials and signatures, for messages."""
-        split = urllib.parse.urlsplit(self.url)
-        host = split.netloc.rpartition("@")[2]
-        return urllib.parse.urlunsplit((split.scheme, host, split.path, "", ""))
+        return shown_url(self.url)
 
     @property
     def local_path(self) -> str:

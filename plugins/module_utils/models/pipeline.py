@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_path, as_texts
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url, token_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import (
     NONE,
@@ -89,7 +90,9 @@ class Inputs:
             for name, address in (("receive_url", url), ("hf_endpoint", str(values["hf_endpoint"] or ""))):
                 problem = url_problem(address) if address or name == "hf_endpoint" else ""
                 if problem:
-                    problems.add(name, f"{address!r} {problem}.")
+                    problems.add(name, f"{shown_url(address)!r} {problem}.")
+            if problem := token_problem(str(values["hf_token"] or "")):
+                problems.add("hf_token", f"{problem}.")
             if receive and not url:
                 problems.add(
                     "receive_url",

@@ -41,6 +41,13 @@ def problems(*entries: Any) -> list[str]:
     return str(refusal.value).splitlines()
 
 
+def test_credentials_of_an_address_are_neither_shown_nor_published() -> None:
+    url = "https://me:hunter2@models.lan/x.gguf?signature=hunter2"
+    assert one(source={**URL, "url": url}).source.shown()["url"] == "https://models.lan/x.gguf"
+    (line,) = problems(entry(source={**URL, "url": "ftp://me:hunter2@models.lan/x.gguf"}))
+    assert "hunter2" not in line
+
+
 def test_defaults_of_a_conversion() -> None:
     model = one()
     assert (model.outtype, model.quantisation, model.projector, model.keep_source) == (

@@ -192,6 +192,12 @@ def test_keys_are_named_by_what_the_operator_calls_them() -> None:
     assert "secret!" not in problems.found[0]
 
 
+def test_the_line_end_of_a_file_belongs_to_no_key() -> None:
+    problems = Problems()
+    assert [key.key for key in serving.parse_keys([{"name": "a", "key": f"{KEY}\n"}], problems)] == [KEY]
+    assert problems.found == []
+
+
 def test_inference_keys_come_first() -> None:
     raw = [{"name": "a", "key": "A" * 16, "scope": "admin"}, {"name": "b", "key": "B" * 16}]
     keys = serving.parse_keys(raw, Problems())

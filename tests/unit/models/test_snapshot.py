@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.safetensors import (
     SafetensorsError,
     gguf_bytes,
@@ -21,6 +22,8 @@ from ansible_collections.edge_slm.fleet.plugins.modules.model_pipeline_snapshot 
     bring,
     complete,
     listing,
+    main,
+    refusal,
     sizes,
     wanted,
 )
@@ -106,6 +109,36 @@ def test_refusals(hub: Hub, root: Path, changes: dict[str, Any], message: str, m
     monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(SnapshotError, match=message):
         listing(params(hub, root, **changes))
+
+
+@pytest.mark.parametrize(
+    ("token", "failure"),
+    [
+        ("s3cret", ""),
+        ("s3cret\n", ""),
+        (" s3cret\r\n", ""),
+        ("s3c\nret", "model_pipeline_hf_token: holds a space"),
+        ("s3cr\u00e9t", "model_pipeline_hf_token: holds a space"),
+    ],
+)
+def test_a_token_is_trimmed_and_never_shown(
+    root: Path, token: str, failure: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Hub(root, token="s3cret") as hub:
+        threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True).start()
+        given = {**params(hub, root, token=token), "_ansible_remote_tmp": str(root), "_ansible_tmpdir": str(root)}
+        with patch_module_args(given), pytest.raises(SystemExit) as ended:
+            main()
+        hub.shutdown()
+    printed = capsys.readouterr().out
+    result = json.loads(printed)
+    assert result.get("msg", "").startswith(failure)
+    assert bool(ended.value.code) == bool(failure)
+    assert token.strip() not in result.get("msg", "")
+
+
+def test_a_mirrors_credentials_are_not_shown() -> None:
+    assert "hunter2" not in refusal(OSError("no route"), "org/name", "main", "http://me:hunter2@mirror.lan")
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])

@@ -160,6 +160,19 @@ def test_secrets_travel_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("role", "name", "value"),
+    [
+        ("model_pipeline", "model_pipeline_hf_token", "hf_0123456789\n"),
+        ("jetson_ollama", "jetson_ollama_registry_password", "hf_0123456789\r\n"),
+        ("endpoint_tls", "endpoint_tls_ca_passphrase", " hf_0123456789 "),
+        ("endpoint_proxy", "endpoint_proxy_api_keys", [{"name": "chat", "key": "hf_0123456789\n"}]),
+    ],
+)
+def test_secrets_are_trimmed(role: str, name: str, value: object) -> None:
+    assert collect(role, DataLoader(), variables(**{name: value})).secrets == ["hf_0123456789"]
+
+
+@pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("pi_baseline_swap_mb", "did you mean pi_baseline_swap_mib?"),
