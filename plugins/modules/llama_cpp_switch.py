@@ -12,7 +12,7 @@ short_description: Point `current` at a release, in one step
 version_added: 0.1.0
 description:
   - Renames a new symlink over C(current), so that it always points to a whole release.
-  - Removes the oldest releases, never the current one, and what killed runs left half-made.
+  - C(previous) points to the release that was current before.
 author:
   - edge_slm.fleet contributors (@edge-slm)
 options:
@@ -24,15 +24,6 @@ options:
     description: The release to switch to; a directory in C(releases/).
     type: str
     required: true
-  keep:
-    description: How many releases to keep, the current one among them.
-    type: int
-    default: 3
-  published:
-    description: Keys of releases that are kept in any case, because devices receive them.
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     support: full
@@ -53,20 +44,12 @@ previous:
   description: The key that was current before, or an empty string.
   returned: success
   type: str
-removed:
-  description: Names of the directories that were removed.
-  returned: success
-  type: list
-  elements: str
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import sidecar
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import releases_to_remove
 
 
 def switch_link(link: Path, target: str) -> None:
@@ -83,8 +66,6 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "default": "/opt/edge-slm/llama.cpp"},
             "key": {"type": "str", "required": True, "no_log": False},
-            "keep": {"type": "int", "default": 3},
-            "published": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,
     )
@@ -93,20 +74,14 @@ def main() -> None:
     if not (releases / key / "release.json").is_file() and not module.check_mode:
         module.fail_json(msg=f"key: there is no release {key} in {releases}.")
     previous = os.path.basename(os.readlink(link)) if link.is_symlink() else ""
-    ages = {entry.name: entry.stat().st_mtime for entry in releases.iterdir()} if releases.is_dir() else {}
-    # The one before stays as well: it is what a rollback returns to, and may still be running.
-    in_use = {key, previous, *module.params["published"]}
-    removed = releases_to_remove(ages, in_use, module.params["keep"])
-    if not module.check_mode:
-        if previous != key:
-            switch_link(link, f"releases/{key}")
-        for name in removed:
-            shutil.rmtree(releases / name)
-            Path(sidecar(str(releases / name))).unlink(missing_ok=True)
+    if previous != key and not module.check_mode:
+        # First what is to be remembered: a run that is killed in between still knows both.
+        if previous:
+            switch_link(root / "previous", f"releases/{previous}")
+        switch_link(link, f"releases/{key}")
     module.exit_json(
-        changed=previous != key or bool(removed),
+        changed=previous != key,
         previous=previous,
-        removed=removed,
         diff={"before": f"{previous}\n", "after": f"{key}\n"},
     )
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
     from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet
 
+#: Size in bytes up to which a diff shows a file.
+LARGEST_SHOWN = 1 << 20
+
 
 def apply(module: AnsibleModule, wanted: FileSet) -> list[dict[str, Any]]:
     """Write and remove what is wanted; return the differences as Ansible's `diff`. Check mode writes nothing.
@@ -71,8 +74,13 @@ def differences(wanted: FileSet) -> list[dict[str, Any]]:
 
 def _read(wanted: FileSet) -> dict[str, LiveFile]:
     """Read what is there of all that matters; symbolic links are followed."""
-    live = read_files(map(_target, _paths(wanted)))
+    live = read_files(_target(path) for path in _paths(wanted) if _is_shown(path))
     return {path: live[_target(path)] for path in _paths(wanted) if _target(path) in live}
+
+
+def _is_shown(path: str) -> bool:
+    """Return whether a path is read at all: of what is large, such as a tarball, only the name is shown."""
+    return not os.path.isfile(path) or os.path.getsize(path) <= LARGEST_SHOWN
 
 
 def _paths(wanted: FileSet) -> list[str]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,7 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
 #: Where an archive or a release may come from: a URL, or an absolute path.
 PLACE = re.compile(r"(?:https?|file)://\S+|/\S.*")
+KEY = re.compile(r"(.+)-[0-9a-f]{10}")
 CREDENTIALS = re.compile(r"https?://[^/?#]*@")
 OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -236,6 +237,11 @@ def source_kind(source: Mapping[str, Any]) -> str:
     return kinds[0] if len(kinds) == 1 else ""
 
 
+def pinned(source: Mapping[str, Any]) -> str:
+    """Return what a source is known by, wherever it is fetched from."""
+    return str(source.get("commit") or source.get("sha256") or "")
+
+
 def check_source(source: Mapping[str, Any], problems: Problems) -> None:
     """Check llama_cpp_source."""
     kind = source_kind(source)
@@ -314,6 +320,11 @@ def unfit(inputs: Inputs, device: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def _in_key(cpu_class: str) -> str:
+    """Return a CPU class as it is written in a release's key."""
+    return cpu_class.replace("+", "-")
+
+
 def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
     """Decide what release a host that is fit for it is to have.
 
@@ -333,9 +344,8 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
         **({"LLAMA_BUILD_COMMIT": label} if kind == "archive" else {}),
         **inputs.cmake_options,
     }
-    pinned = str(source["commit"]) if kind == "git" else str(source["sha256"])
     named = {
-        "source": pinned,
+        "source": pinned(source),
         "cpu_class": chosen,
         "options": options,
         "ui": inputs.ui,
@@ -343,9 +353,9 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
         "targets": TARGETS,
     }
     return Release(
-        key=f"{label}-{chosen.replace('+', '-')}-{digest(named)[:10]}",
+        key=f"{label}-{_in_key(chosen)}-{digest(named)[:10]}",
         cpu_class=chosen,
-        source_id=f"{label}-{pinned[:12]}",
+        source_id=f"{label}-{pinned(source)[:12]}",
         cmake_options=options,
         jobs=parallel_jobs(inputs.jobs, int(device["cores"]), int(device["memory_mib"])),
         runnable=runnable,
@@ -355,8 +365,8 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
 def pinned_packages(inputs: Inputs) -> dict[str, str]:
     """Return the Python packages of the converter's environment with their versions; of torch any will do."""
     found = [REQUIREMENT.fullmatch(requirement) for requirement in inputs.converter_requirements]
-    pinned = {package_name(match[1]): match[2] for match in found if match}
-    return pinned if inputs.converter_torch == "apt" or "torch" in pinned else {**pinned, "torch": ""}
+    versions = {package_name(match[1]): match[2] for match in found if match}
+    return versions if inputs.converter_torch == "apt" or "torch" in versions else {**versions, "torch": ""}
 
 
 def package_name(name: str) -> str:
@@ -370,19 +380,20 @@ def same_version(one: str, other: str) -> bool:
     return short[0] == short[1]
 
 
-def releases_to_remove(ages: Mapping[str, float], in_use: set[str], keep: int) -> list[str]:
-    """Decide which directories beside the releases in use go.
+def class_of(key: str) -> str:
+    """Return the CPU class of a release by its key; empty where it names none."""
+    return next(
+        (name for name in CPU_CLASSES if re.fullmatch(rf".+-{re.escape(_in_key(name))}-[0-9a-f]{{10}}", key)), ""
+    )
+
+
+def beyond_keep(ages: Mapping[str, float], in_use: Collection[str], keep: int) -> list[str]:
+    """Return the oldest releases of one CPU class beyond those that are kept.
 
     Args:
-        ages: Modification time of every directory in releases/, by name.
-        in_use: Names that always stay.
-        keep: How many whole releases stay, those in use among them.
-
-    Returns:
-        Names: half-made ones (`.part`) and the oldest beyond `keep`.
+        ages: Modification time of every release of the class, by key.
+        in_use: Keys that always stay.
+        keep: How many stay, those in use among them.
     """
-    half_made = [name for name in ages if name.endswith(".part")]
-    ages = {name: age for name, age in ages.items() if not name.startswith(".")}
-    whole = [name for name in sorted(ages, key=lambda name: ages[name], reverse=True) if name not in half_made]
-    spare = max(0, keep - len(in_use & set(whole)))
-    return sorted(half_made + [name for name in whole if name not in in_use][spare:])
+    spare = max(0, keep - len(set(in_use) & ages.keys()))
+    return [key for key in sorted(ages, key=lambda key: ages[key], reverse=True) if key not in in_use][spare:]

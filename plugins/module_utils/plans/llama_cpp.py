@@ -21,6 +21,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     is_verified,
     read_json,
     require_space,
+    sidecar,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
@@ -182,30 +183,63 @@ def access_sentences(found: list[tuple[Directory, str]]) -> list[str]:
     return sentences if more <= 1 else [*sentences[:SHOWN_PATHS], f"{more} more files: mode or owner is not as wanted"]
 
 
-def published_keys(inputs: Inputs) -> list[str]:
-    """Return the keys of the releases that descriptors name."""
-    descriptors = [read_json(path) for path in sorted(glob.glob(os.path.join(inputs.publish_path, "*.json")))]
-    return [str(one["key"]) for one in descriptors if one.keys() >= {"key", "cpu_class", "file"}]
+def names_in(directory: str) -> list[str]:
+    """Return the names in a directory, sorted; none where there is no such directory."""
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
-def beyond_keep(inputs: Inputs, in_use: set[str]) -> list[str]:
-    """Return what the next switch removes."""
-    releases = os.path.join(inputs.root, "releases")
-    ages = {entry.name: entry.stat().st_mtime for entry in os.scandir(releases)} if os.path.isdir(releases) else {}
-    return decide.releases_to_remove(ages, in_use, inputs.keep)
+def descriptors(inputs: Inputs) -> dict[str, dict[str, Any]]:
+    """Return what describes the published releases, by path."""
+    found = {path: read_json(path) for path in sorted(glob.glob(os.path.join(inputs.publish_path, "*.json")))}
+    return {path: one for path, one in found.items() if one.keys() >= {"key", "cpu_class", "file"}}
+
+
+def is_outdated(inputs: Inputs, descriptor: Mapping[str, Any]) -> bool:
+    """Return whether no device takes what a descriptor names: its tarball is gone, or was made of another source."""
+    if not os.path.isfile(os.path.join(inputs.publish_path, str(descriptor["file"]))):
+        return True
+    made_of = content.described(os.path.join(inputs.root, "releases", str(descriptor["key"]))).get("source") or {}
+    return bool(made_of) and decide.pinned(made_of) != decide.pinned(inputs.source)
+
+
+def no_longer_wanted(inputs: Inputs, release: Release) -> list[str]:
+    """Return what nothing needs any more of this release's CPU class; on a builder other classes are other plans'.
+
+    The release that was current before this one always stays: a rollback returns to it, and it may still be running.
+    """
+    releases, own = os.path.join(inputs.root, "releases"), release.cpu_class
+    links = [os.path.join(inputs.root, name) for name in ("current", "previous")]
+    published = descriptors(inputs)
+    in_use = {release.key, *(str(one["key"]) for one in published.values())}
+    in_use |= {os.path.basename(os.readlink(link)) for link in links if os.path.islink(link)}
+    there = names_in(releases)
+    ages = {name: os.stat(os.path.join(releases, name)).st_mtime for name in there if decide.class_of(name) == own}
+    gone = decide.beyond_keep(ages, in_use, inputs.keep)
+    half_made = [name for name in there if name.endswith(".part") and decide.class_of(name[: -len(".part")]) == own]
+    found = [os.path.join(releases, name) for name in (*gone, *map(sidecar, gone), *half_made)]
+    if inputs.publish:
+        kept = in_use | ages.keys() - {*gone}
+        tarballs = [match for match in map(TARBALL.fullmatch, names_in(inputs.publish_path)) if match]
+        found += [
+            os.path.join(inputs.publish_path, match[0])
+            for match in tarballs
+            if decide.class_of(match["key"]) == own and match["key"] not in kept
+        ]
+        found += [path for path, one in published.items() if one["cpu_class"] != own and is_outdated(inputs, one)]
+    return [path for path in found if os.path.lexists(path)]
 
 
 def left_over(inputs: Inputs) -> list[str]:
     """Return what this role has left on the host: only names that it gives. A mount point is somebody else's."""
     releases = os.path.join(inputs.root, "releases")
-    found = [os.path.join(inputs.root, name) for name in ("current", "venv", "venv.lock")]
-    for name in sorted(os.listdir(releases)) if os.path.isdir(releases) else []:
+    found = [os.path.join(inputs.root, name) for name in ("current", "previous", "venv", "venv.lock")]
+    for name in names_in(releases):
         path = os.path.join(releases, name)
         ours = (content.DESCRIPTION, "bin/llama-server")
         if name.endswith((".part", ".verified")) or any(os.path.exists(os.path.join(path, one)) for one in ours):
             found.append(path)
     found += [os.path.join(inputs.cache, name) for name in ("llama.cpp", "downloads", "ccache")]
-    for name in sorted(os.listdir(inputs.publish_path)) if os.path.isdir(inputs.publish_path) else []:
+    for name in names_in(inputs.publish_path):
         path = os.path.join(inputs.publish_path, name)
         if TARBALL.fullmatch(name) or (name.endswith(".json") and {"key", "cpu_class"} <= read_json(path).keys()):
             found.append(path)
@@ -269,7 +303,8 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
     if inputs.activate:
         pending += compare_current(inputs, release)
     pending += published.pending if published else []
-    pending += [*access_sentences(access), *converter.pending]
+    prune = FileSet(remove=no_longer_wanted(inputs, release))
+    pending += [*access_sentences(access), *converter.pending, *prune.sentences()]
     needs = {
         "key": release.key,
         "cpu_class": release.cpu_class,
@@ -288,11 +323,9 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "publish": bool(published and published.pending),
         "damaged_tarball": published.tarball if published and published.damaged else "",
         "converter": bool(converter.pending),
-        "published": published_keys(inputs),
-        "beyond_keep": beyond_keep(inputs, {release.key, *published_keys(inputs)}) if inputs.activate else [],
         "controller_files": [],
     }
     if build:
         needs["controller_files"] = controller_files(inputs, paths["source_tree"], paths["ui_dist"])
     unfit = disk_problems(inputs, release, build, paths["build"]) if problem else []
-    return Plan(unfit=unfit, pending=pending, needs=needs)
+    return Plan(unfit=unfit, pending=pending, needs=needs, files={"prune": prune})

@@ -13,9 +13,10 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release i
     RUNS,
     Inputs,
     Release,
+    beyond_keep,
+    class_of,
     parallel_jobs,
     pinned_packages,
-    releases_to_remove,
     same_version,
     source_kind,
     unfit,
@@ -345,18 +346,21 @@ AGES = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
         ({}, set(), 3, ""),
         (AGES, {"d"}, 4, ""),
         (AGES, {"d"}, 3, "a"),
-        (AGES, {"d"}, 1, "a b c"),
-        (AGES, {"d"}, 0, "a b c"),
-        (AGES, {"a"}, 2, "b c"),
-        (AGES, {"a", "b"}, 2, "c d"),
-        (AGES, {"a", "b"}, 1, "c d"),
+        (AGES, {"d"}, 1, "c b a"),
+        (AGES, {"a"}, 2, "c b"),
+        (AGES, {"a", "b"}, 2, "d c"),
+        (AGES, {"a", "b"}, 1, "d c"),
         (AGES, set(), 3, "a"),
         (AGES, {"gone already"}, 3, "a"),
-        ({**AGES, "e.part": 9.0}, {"d"}, 4, "e.part"),
-        ({**AGES, "a.part": 0.5}, {"d"}, 3, "a a.part"),
-        # Notes beside the releases.
-        ({**AGES, ".a.verified": 9.0, ".d.verified": 0.1}, {"d"}, 4, ""),
     ],
 )
-def test_releases_to_remove(ages: dict[str, float], in_use: set[str], keep: int, gone: str) -> None:
-    assert releases_to_remove(ages, in_use, keep) == gone.split()
+def test_beyond_keep(ages: dict[str, float], in_use: set[str], keep: int, gone: str) -> None:
+    assert beyond_keep(ages, in_use, keep) == gone.split()
+
+
+@pytest.mark.parametrize("name", CPU_CLASSES)
+def test_a_key_names_its_class(name: str) -> None:
+    device = {"cpu_class": name, "architecture": CPU_CLASSES[name].architecture, "cores": 4, "memory_mib": 4096}
+    inputs = cast(cpu_class=name)[0]
+    assert class_of(wanted_release(inputs, device if name != "native" else {**device, "cpu_class": ""}).key) == name
+    assert class_of(f"somebodys-{name}") == ""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import sidecar
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.writing import remove_tree
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import (
     BASE_PACKAGES,
@@ -367,12 +368,56 @@ def test_an_environment_whose_python_is_gone(fleet: Fleet) -> None:
     assert len(fleet.ask(**WANTED).pending) == 2
 
 
-def test_releases_that_the_next_switch_removes_are_not_pending(fleet: Fleet) -> None:
-    for number in range(3):
-        os.utime(fleet.build(f"old-{number}"), (number, number))
+def prune(fleet: Fleet, **changes: Any) -> list[str]:
+    """Remove what is no longer wanted, as the role does; return the names."""
+    remove = fleet.ask(**changes).files["prune"].remove
+    for path in remove:
+        remove_tree(path)
+    return sorted(os.path.basename(path) for path in remove)
+
+
+def test_each_class_keeps_its_own_releases(fleet: Fleet) -> None:
+    """A builder of two classes: the plan of one leaves what is the other's alone, however few are kept."""
+    native, avx = ([f"v{n}-{name}-{n:010x}" for n in range(3)] for name in ("native", "x86-64-v3"))
+    for number, key in enumerate([*native, *avx]):
+        os.utime(fleet.build(key), (number % 3, number % 3))
+        (fleet.published / f"{key}.tar.gz").write_bytes(b"old")
+        (fleet.published / f"{key}.tar.gz.json").write_text("{}")
+    (fleet.root / "releases/somebodys").mkdir()
+    (fleet.root / "previous").symlink_to(f"releases/{avx[0]}")
     plan = fleet.ask(keep=2)
-    assert (plan.pending, plan.needs["beyond_keep"]) == ([], ["old-0", "old-1"])
-    assert fleet.ask(keep=2, activate=False).needs["beyond_keep"] == []
+    gone = [avx[2], avx[1]]
+    assert plan.pending == [f"{path}: is no longer wanted" for path in plan.files["prune"].remove]
+    notes = [name for key in gone for name in (f".{key}.verified", f"{key}.tar.gz", f"{key}.tar.gz.json")]
+    assert prune(fleet, keep=2) == sorted([*gone, *notes])
+    assert fleet.ask(keep=1).pending == [], "what served before stays, and what is another class's"
+    other = {"cpu_class": "native", "activate": False, "keep": 2}
+    fleet.build(fleet.ask(**other).needs["key"])
+    assert {name.partition(".tar")[0].strip(".").partition(".verified")[0] for name in prune(fleet, **other)} == {
+        native[0],
+        native[1],
+    }
+    assert fleet.ask(keep=1).pending == []
+
+
+def test_what_killed_runs_left_goes(fleet: Fleet) -> None:
+    (fleet.root / f"releases/{fleet.key}.part").mkdir()
+    (fleet.root / "releases/somebodys.part").mkdir()
+    assert prune(fleet) == [f"{fleet.key}.part"]
+
+
+@pytest.mark.parametrize(("pinned", "gone"), [("other", ["native.json"]), (SHA256, [])])
+def test_a_descriptor_of_another_source_goes(fleet: Fleet, pinned: str, gone: list[str]) -> None:
+    key = "v1-native-0123456789"
+    release = fleet.build(key)
+    (release / "release.json").write_text(json.dumps({"key": key, "source": {**ARCHIVE, "sha256": pinned}}))
+    (fleet.published / f"{key}.tar.gz").write_bytes(b"tarball")
+    (fleet.published / "native.json").write_text(
+        json.dumps({"key": key, "cpu_class": "native", "file": f"{key}.tar.gz"})
+    )
+    assert prune(fleet) == gone
+    (fleet.published / f"{key}.tar.gz").unlink()
+    assert prune(fleet) == ([] if gone else ["native.json"])
 
 
 @pytest.mark.parametrize(
@@ -408,6 +453,7 @@ def test_absent(fleet: Fleet) -> None:
     (fleet.root / "releases/half.part").mkdir()
     (fleet.root / "releases/somebodys").mkdir()
     (fleet.published / "notes.json").write_text("{}")
+    (fleet.root / "previous").symlink_to("releases/gone")
     release, key = fleet.release, fleet.key
     plan = fleet.ask(state="absent", source="whatever")
     assert sorted(plan.files["uninstall"].remove) == sorted(
@@ -415,6 +461,7 @@ def test_absent(fleet: Fleet) -> None:
             str,
             [
                 fleet.root / "current",
+                fleet.root / "previous",
                 fleet.root / "venv",
                 release,
                 release.with_name(f".{key}.verified"),
@@ -427,7 +474,7 @@ def test_absent(fleet: Fleet) -> None:
         )
     )
     assert f"{release}: is no longer wanted" in plan.pending
-    assert len(plan.pending) == 9
+    assert len(plan.pending) == 10
 
 
 def test_nothing_is_left_of_what_never_was(bare: Fleet) -> None:
