@@ -281,7 +281,8 @@ def check_ui(inputs: Inputs, problems: Problems) -> None:
     """Check the web UI's inputs."""
     if inputs.ui not in UI_CHOICES:
         problems.add("ui", f"{inputs.ui!r} is not one of {', '.join(UI_CHOICES)}.")
-    if inputs.ui != "prebuilt":
+    # What a builder has built has its UI, or none, whatever is set here: release.json says which.
+    if inputs.ui != "prebuilt" or inputs.mode != "build":
         return
     if not PLACE.fullmatch(inputs.ui_archive):
         problems.add("ui_archive", "with llama_cpp_ui: prebuilt, must be the URL or absolute path of a dist.tar.gz.")

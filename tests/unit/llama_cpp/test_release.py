@@ -11,6 +11,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import (
     CPU_CLASSES,
     RUNS,
+    UI_CHOICES,
     Inputs,
     Release,
     beyond_keep,
@@ -132,6 +133,19 @@ def test_refusals_name_the_variable_and_the_remedy(changes: dict[str, Any], vari
     (line,) = cast(**changes)[1]
     assert line.partition(": ")[0] == variable
     assert remedy in line
+
+
+@pytest.mark.parametrize("ui", UI_CHOICES)
+def test_a_received_release_brings_its_own_web_ui(ui: str) -> None:
+    inputs, problems = cast(source=RELEASE, ui=ui)
+    assert problems == []
+    assert inputs.mode == "receive"
+
+
+def test_the_self_test_of_a_received_release_reads_whether_it_has_a_web_ui() -> None:
+    tasks = yaml.safe_load((ROLE / "tasks/admit.yml").read_text(encoding="utf-8"))
+    (asked,) = [task["edge_slm.fleet.llama_cpp_selftest"]["ui"] for task in tasks if "Test the release" in task["name"]]
+    assert asked.endswith("if __llama_cpp_plan.needs.mode == 'build' else omit }}")
 
 
 def test_all_problems_at_once() -> None:
