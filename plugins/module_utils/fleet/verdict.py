@@ -84,7 +84,7 @@ def counted(looks: Mapping[str, Look], host: str) -> dict[str, Mapping[str, Any]
     wanted = {
         release_question(other.cpu_class)
         for other in looks.values()
-        if board_of(other.groups) and other.cpu_class not in ("", look.cpu_class)
+        if board_of(other.groups) and "llama_cpp" in other.plans and other.cpu_class not in ("", look.cpu_class)
     }
     return {
         name: plan for name, plan in look.plans.items() if not name.startswith(release_question("")) or name in wanted

@@ -95,6 +95,16 @@ def test_a_builder_enters_for_the_classes_of_the_fleet_alone() -> None:
     assert verdict.groups()[0]["groups"] == ["edge_slm_entered", "builds_llama_cpp", "builds_model_pipeline"]
 
 
+@pytest.mark.parametrize(
+    ("role", "classes"),
+    [("llama_cpp", [PI5]), ("jetson_ollama", [])],
+)
+def test_a_jetsons_class_counts_where_it_serves_by_llama_cpp(role: str, classes: list[str]) -> None:
+    orin = Look(("jetson",), {role: Plan(pending=["x"]).as_dict()}, PI5)
+    looks = {"builder-01": builder(for_class(PI5, pending=["release: is missing"])), "jetson-01": orin}
+    assert judge(looks).classes.get("builder-01", []) == classes
+
+
 def test_a_class_that_the_builder_cannot_build_is_an_error() -> None:
     looks = {"builder-01": builder(for_class(PI5, refusals=["no compiler"])), "pi-01": look(cpu_class=PI5)}
     assert judge(looks).errors == ["builder-01: no compiler"]
