@@ -61,12 +61,17 @@ SHOW_ROUTE = "/api/show"
 KEYS_VARIABLE = "endpoint_proxy_api_keys"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+")
 
+#: Seconds after which a client that was not served may ask again.
+RETRY_SECONDS = 2
+
 #: Whole numbers among the inputs: name without the role's, least and greatest value.
 NUMBERS = {
     "port": (1024, 65535),
     "backend_port": (1024, 65535),
     "max_connections": (16, 16384),
     "key_connections": (1, 16384),
+    "key_queue": (0, 16384),
+    "queue_timeout_seconds": (1, 3600),
     "key_requests_per_minute": (1, 1000000),
     "body_max_mib": (1, 1024),
     "header_timeout_seconds": (1, 600),
@@ -96,6 +101,8 @@ class Settings:
     tls_key: str = ""
     max_connections: int = 512
     key_connections: int = 16
+    key_queue: int = 128
+    queue_timeout_seconds: int = 60
     key_requests_per_minute: int = 600
     body_max_mib: int = 32
     header_timeout_seconds: int = 10
@@ -231,7 +238,9 @@ NO_KEY = error_body(
 )
 NOT_ALLOWED = error_body("This key may only ask models.", "invalid_request_error", "insufficient_permissions")
 TOO_FAST = error_body("Too many requests a minute with this key.", "requests", "rate_limit_exceeded")
-TOO_MANY = error_body("Too many requests at a time with this key.", "requests", "rate_limit_exceeded")
+TOO_MANY = error_body("Too many requests wait already with this key.", "requests", "rate_limit_exceeded")
+#: What HAProxy itself answers for a request in a key's queue: its time was up, or Ollama went away.
+NOT_SERVED = error_body("The model server did not take the request; try again.", "requests", "overloaded")
 NO_LENGTH = error_body(
     "Send the body with a Content-Length, not in chunks.", "invalid_request_error", "length_required"
 )
@@ -326,12 +335,27 @@ def _key_backend(key: ApiKey, settings: Settings) -> list[str]:
         "http-request track-sc0 var(txn.key) table rates",
         _answer(429, TOO_FAST, f"if {{ sc_http_req_rate(0) gt {settings.key_requests_per_minute} }}", "Retry-After 10"),
         *scope,
-        _answer(429, TOO_MANY, f"if {{ be_conn gt {settings.key_connections} }}", "Retry-After 2"),
+        _answer(503, OWN_ERRORS[503], "if { nbsrv(ollama) lt 1 }", f"Retry-After {RETRY_SECONDS}"),
+        "# More than can be worked on wait for their turn; the 503 at the end of that time becomes a 429.",
+        _answer(
+            429,
+            TOO_MANY,
+            f"if {{ be_conn gt {settings.key_connections + settings.key_queue} }}",
+            f"Retry-After {RETRY_SECONDS}",
+        ),
+        "option abortonclose",
+        f"timeout queue {settings.queue_timeout_seconds}s",
+        f"http-error status 503 content-type application/json string '{NOT_SERVED}' hdr Retry-After {RETRY_SECONDS}",
+        "http-request set-var(txn.begun) date()",
+        "http-after-response set-var(txn.waited) date(),sub(txn.begun) if { var(txn.begun) -m found }",
+        "http-after-response set-status 429 if { status 503 }"
+        f" {{ var(txn.waited) -m int ge {settings.queue_timeout_seconds} }}",
         # The size of a body in chunks is known only when all of it has passed.
         _answer(411, NO_LENGTH, f"if {inference} {{ req.hdr(transfer-encoding) -m found }}"),
         _answer(411, NO_LENGTH, f"if {inference} !{{ req.hdr(content-length) -m found }}"),
         _answer(413, too_large, f"if {inference} {{ req.body_size gt {limit} }}"),
-        f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} track ollama/ollama",
+        f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} track ollama/ollama"
+        f" maxconn {settings.key_connections}",
     ]
 
 

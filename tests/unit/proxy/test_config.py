@@ -27,6 +27,8 @@ INPUTS: dict[str, Any] = {
     "tls_key": "",
     "max_connections": 512,
     "key_connections": 16,
+    "key_queue": 128,
+    "queue_timeout_seconds": 60,
     "key_requests_per_minute": 600,
     "body_max_mib": 32,
     "header_timeout_seconds": 10,
