@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.short_question import Asked, ask_briefly
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import client_context
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
         tls = client_context(str(value("edge_slm_trusted"))) if value("edge_slm_tls") else None
         address = f"{'https' if tls else 'http'}://{url_host(str(value('edge_slm_asked_at')))}"
-        key = str(value("edge_slm_api_keys")[0]["key"]).strip()
+        key = plain_text(str(value("edge_slm_api_keys")[0]["key"])).strip()
         return [
             Asked(
                 host=host,

@@ -8,13 +8,8 @@ import time
 
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.baseline import PEM
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import certificates_in
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
-
-
-def certificates_of(text: str) -> str:
-    """Return only the certificates of a PEM file: a private key that is in it, too, stays here."""
-    return "".join(f"{found.group(0)}\n" for found in PEM.finditer(text))
 
 
 def before(inputs: Inputs) -> None:
@@ -29,7 +24,7 @@ def before(inputs: Inputs) -> None:
         lookup = f"lookup('ansible.builtin.file', host_baseline_ca_certificates[{index}])"
         try:
             text = str(inputs.templar.template(trust_as_template(f"{{{{ {lookup} }}}}")))
-            texts.append(certificates_of(text))
+            texts.append(certificates_in(text))
         except AnsibleError:
             texts.append(None)
     inputs.values["ca_texts"] = texts

@@ -19,6 +19,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import PLACEHOLDER
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.unit_hardening import UNIT_HARDENING
 
@@ -174,7 +175,7 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
 
 
 def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str]) -> object:
-    """Return a value with its secrets, by its specification, moved to the list of secrets."""
+    """Return a value with its secrets, by its specification, moved to the list of secrets; other texts are plain."""
     suboptions = option.get("options", {})
     if option.get("no_log") and isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)  # a key of digits that was not quoted
@@ -190,4 +191,4 @@ def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str
         return {key: _without_secrets(item, suboptions.get(key, {}), secrets) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_secrets(item, {"options": suboptions}, secrets) for item in value]
-    return value
+    return plain_text(value) if isinstance(value, str) else value

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Booleans and whole numbers of inputs: Ansible checks the types of a role's inputs, but does not convert them."""
+"""Texts, booleans and numbers of inputs: Ansible checks the types of a role's inputs, but does not convert them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1", "y", "t"), True),
     **dict.fromkeys(("false", "no", "off", "0", "n", "f"), False),
 }
+
+
+def plain_text(text: str) -> str:
+    """Return a text without a byte order mark and with lines that end in LF, whatever editor has written it.
+
+    It is for every text that a person hands over, in a file or as a value, before it is compared, sent or written.
+    """
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def as_bool(value: object, variable: str, problems: Problems, default: bool = False) -> bool:

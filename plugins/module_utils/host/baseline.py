@@ -651,7 +651,7 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
             "clock": {"wrong": bool(clock), "time_servers": live.units.get(TIMESYNC_UNIT, ABSENT_UNIT).loaded},
             "timezone": timezone,
             "locale": locale,
-            "admin": {"name": admin, "user": user, "add_keys": bool(lacking)},
+            "admin": {"name": admin, "user": user, "add_keys": list(inputs.admin_keys) if lacking else []},
             "units": units,
             "access": access.needs,
         },

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
@@ -365,9 +365,8 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
             problems.add(where, "is not a dictionary; give {name, key}.")
             continue
         problems.unknown_keys(where, item, ("name", "key", "scope"))
-        found = ApiKey(
-            str(item.get("name") or ""), str(item.get("key") or "").strip(), str(item.get("scope") or "infer")
-        )
+        key = plain_text(str(item.get("key") or "")).strip()
+        found = ApiKey(str(item.get("name") or ""), key, str(item.get("scope") or "infer"))
         # A name as long as a key may be one: in a refusal it is shown only where it cannot be.
         short = len(found.name) < MINIMUM_KEY_LENGTH
         label = f"{where} ({found.name})" if found.name and short else where

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
+
 #: Blocks of a PEM file that may be public, and those that must not.
 CERTIFICATE_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
 KEY_BLOCK = re.compile(r"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----\s.*?-----END \1-----", re.DOTALL)
@@ -46,12 +48,12 @@ class Found:
 
 def certificates_in(pem: str) -> str:
     """Return only the certificates of a PEM file: a key that is in the same file, too, is left out."""
-    return "".join(f"{block.group(0)}\n" for block in CERTIFICATE_BLOCK.finditer(pem.replace("\r\n", "\n")))
+    return "".join(f"{block.group(0)}\n" for block in CERTIFICATE_BLOCK.finditer(plain_text(pem)))
 
 
 def key_in(pem: str) -> str:
     """Return only the first private key of a PEM file; empty where there is none."""
-    block = KEY_BLOCK.search(pem.replace("\r\n", "\n"))
+    block = KEY_BLOCK.search(plain_text(pem))
     return f"{block.group(0)}\n" if block else ""
 
 
@@ -195,9 +197,22 @@ def client_context(ca_file: str) -> ssl.SSLContext:
 
     The file may hold a CA's certificate or the server's own. Names are looked at.
     """
-    context = ssl.create_default_context(cafile=ca_file or None)
+    context = ssl.create_default_context(cadata=_trusted(ca_file) if ca_file else None)
     context.verify_flags = ssl.VerifyFlags(context.verify_flags | PARTIAL_CHAIN)
     return context
+
+
+def _trusted(ca_file: str) -> str:
+    """Return the certificates of a file that a person hands over.
+
+    Raises:
+        OSError: It cannot be read, or holds none.
+    """
+    with open(ca_file, encoding="utf-8", errors="replace") as file:
+        found = certificates_in(file.read())
+    if not found:
+        raise OSError("it holds no certificate")
+    return found
 
 
 def belongs(certificate: str, key: str) -> bool:

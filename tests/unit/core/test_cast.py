@@ -9,8 +9,14 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import (
     as_int,
     as_path,
     as_texts,
+    plain_text,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+
+
+@pytest.mark.parametrize("given", ["a\nb\n", "\ufeffa\nb\n", "a\r\nb\r\n", "\ufeffa\r\nb\n", "a\rb\r"])
+def test_plain_text(given: str) -> None:
+    assert plain_text(given) == "a\nb\n"
 
 
 @pytest.mark.parametrize(
