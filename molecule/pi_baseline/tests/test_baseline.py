@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devices import INVENTORY, connect
+from devices import INVENTORY, NETWORK, ROOT, connect, wait_until
+from plays import refused
 
 OPEN, CLOSED = 8080, 9100
 ROLLBACK = Path(__file__).resolve().parents[3] / "roles/host_baseline/files/access-rollback"
@@ -67,6 +68,7 @@ def test_no_rollback_timer_is_left(host: Any) -> None:
     assert not host.file("/var/lib/edge-slm/access-rollback").exists
 
 
+SSHD_CONFIG = "/etc/ssh/sshd_config"
 DROPIN, RULES = "/etc/ssh/sshd_config.d/00-edge-slm.conf", "/etc/edge-slm/firewall.nft"
 SAVED = "/var/lib/edge-slm/access-rollback/saved"
 
@@ -119,6 +121,27 @@ def test_access_that_is_confirmed_stays(host: Any, rollback: str) -> None:
     host.run("sleep 6")
     assert access_of(host) == before
     assert not host.file("/var/lib/edge-slm/access-rollback").exists
+
+
+def test_access_that_nobody_confirms_is_restored_after_a_power_cut(host: Any, rollback: str) -> None:
+    before = access_of(host)
+    host.run_expect([0], f"{rollback} arm 4 && echo 'DenyUsers nobody' >> {DROPIN} && rm {RULES}")
+    subprocess.run(["docker", "restart", "--time", "0", f"{NETWORK}-pi-01"], check=True, capture_output=True)
+    wait_until(lambda: host.run(f"test ! -e {SAVED}").rc == 0, "the timer runs after the boot")
+    wait_until(lambda: host.run("systemctl is-system-running").stdout.strip() == "running", "the boot is over")
+    assert access_of(host) == before
+    assert host.run("systemctl list-unit-files edge-slm-access-rollback.*").rc == 1
+
+
+@pytest.mark.parametrize("edit", ["1i PasswordAuthentication yes", "$a Match User pi\\n  PasswordAuthentication yes"])
+def test_hardening_that_sshd_would_not_follow_is_refused(host: Any, edit: str) -> None:
+    host.run_expect([0], f"cp -p {SSHD_CONFIG} /run/sshd_config && sed -i '{edit}' {SSHD_CONFIG}")
+    try:
+        found = refused(ROOT / "molecule/pi_baseline/converge.yml")
+    finally:
+        host.run_expect([0], f"cp -p /run/sshd_config {SSHD_CONFIG}")
+    assert "host_baseline_ssh_hardening: for pi" in found
+    assert "sshd would take PasswordAuthentication yes (not no)" in found
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.sshd import DROPIN as SSHD_DROPIN
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.sshd import DROPIN_DIR, MAIN, Effective
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ABSENT_UNIT,
     SHARED_DIRS,
@@ -57,7 +59,6 @@ SSHD_UNIT = "ssh.service"
 #: Files as they were before a change of sshd or the firewall that no login has confirmed yet
 #: (roles/host_baseline/files/access-rollback).
 ROLLBACK_SAVED = "/var/lib/edge-slm/access-rollback/saved"
-SSHD_DROPIN = "/etc/ssh/sshd_config.d/00-edge-slm.conf"
 AVAHI_CONF = "/etc/edge-slm/avahi-daemon.conf"
 #: Points avahi to a file of ours: that of its package stays as it is.
 AVAHI_DROPIN = "/etc/systemd/system/avahi-daemon.service.d/50-edge-slm.conf"
@@ -216,8 +217,10 @@ class Live:
     files: Mapping[str, LiveFile] = field(default_factory=dict)
     units: Mapping[str, LiveUnit] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
-    #: `sshd -T` as a dictionary with the first value of each keyword; empty where sshd does not print it.
-    sshd: Mapping[str, str] = field(default_factory=dict)
+    #: What counts for the login of the controller's user; empty where sshd does not tell.
+    sshd: Effective = field(default_factory=dict)
+    #: What would not count of the drop-in, in sentences.
+    overruled: tuple[str, ...] = ()
     ssh_ports: tuple[int, ...] = ()
     #: Where the current SSH connection comes from and who has logged in; '' for other connections.
     controller: str = ""
@@ -342,6 +345,12 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
                 f"host_baseline_firewall: this host's kernel was built without {', '.join(lacking)} and takes no "
                 "nftables rules; set it to false and guard this host from outside, or build the kernel with them."
             )
+    if inputs.ssh_hardening and live.overruled:
+        unfit.append(
+            f"host_baseline_ssh_hardening: {'; '.join(live.overruled)}. Something in {MAIN} or {DROPIN_DIR} wins over "
+            f"{SSHD_DROPIN}: put the line `Include {DROPIN_DIR}/*.conf` before all others of {MAIN}, take out Match "
+            "blocks that set these, or set host_baseline_ssh_hardening to false."
+        )
     if 0 < inputs.journal_max_mib < 16:
         refuse(
             "journal_max_mib",
@@ -464,7 +473,7 @@ def sshd_dropin(inputs: Inputs, user: str, key_proven: bool) -> str:
 
 def password_login_is_off(live: Live) -> bool:
     """Return whether sshd takes keys only, by its effective configuration."""
-    return live.sshd.get("passwordauthentication") == "no" and live.sshd.get("kbdinteractiveauthentication") == "no"
+    return all(live.sshd.get(f"{kind}authentication") == ("no",) for kind in ("password", "kbdinteractive"))
 
 
 def upgrades_conf(inputs: Inputs) -> str:

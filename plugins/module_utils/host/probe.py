@@ -23,9 +23,11 @@ UNIT_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "StateChan
 class SshConnection(NamedTuple):
     """The SSH connection that this process runs in; empty and 0 where it is another kind of connection."""
 
-    user: str
-    client: str
-    port: int
+    user: str = ""
+    client: str = ""
+    #: Address and port of this host.
+    server: str = ""
+    port: int = 0
 
 
 def _name(number: int, names: Callable[[int], Sequence[Any]]) -> str:
@@ -93,8 +95,9 @@ def ssh_connection() -> SshConnection:
         values = dict(item.split("=", 1) for item in environment if "=" in item)
         words = values.get("SSH_CONNECTION", "").split()
         if len(words) == 4:
-            return SshConnection(values.get("USER", ""), words[0].split("%")[0], int(words[3]))
-    return SshConnection("", "", 0)
+            client, server = (word.split("%")[0] for word in (words[0], words[2]))
+            return SshConnection(values.get("USER", ""), client, server, int(words[3]))
+    return SshConnection()
 
 
 def default_target(directories: Iterable[str] = ("/etc/systemd/system", "/usr/lib/systemd/system")) -> str:

@@ -10,12 +10,13 @@ import os
 import pwd
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import baseline as decide
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall, sshd
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units, ssh_connection
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import SHARED_DIRS
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
@@ -67,13 +68,8 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
         locale: Locale that is wanted; '' and those that need not be generated are not asked for.
     """
     connection = ssh_connection()
-    sshd: dict[str, str] = {}
-    ports: list[int] = [connection.port] if connection.port else []
-    for line in output_of(["sshd", "-T"]).splitlines():
-        keyword, _unused, value = line.partition(" ")
-        sshd.setdefault(keyword, value)
-        if keyword == "port":
-            ports.append(int(value))
+    effective = sshd.ask(sshd.MAIN, connection.user, connection)
+    ports = [*([connection.port] if connection.port else []), *map(int, effective.get("port", ()))]
     table = output_of(["nft", "list", "table", "inet", firewall.TABLE])
     ca_files = tuple(glob.glob(f"{decide.CA_DIRECTORY}/edge-slm-*.crt"))
     zone = os.path.realpath("/etc/localtime")
@@ -96,7 +92,7 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
         files=read_files(paths),
         units=read_units(UNITS),
         packages=host.packages,
-        sshd=sshd,
+        sshd=effective,
         ssh_ports=tuple(dict.fromkeys(ports)),
         controller=connection.client,
         controller_user=connection.user,
@@ -118,6 +114,13 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
     )
 
 
+def read_overruled(inputs: decide.Inputs, live: decide.Live) -> list[str]:
+    """Return what would not count of the wanted drop-in of sshd, for whoever is known to log in."""
+    users = [live.controller_user or "root", "root", *filter(None, (inputs.admin_user, *inputs.ssh_allow_users))]
+    dropin = decide.sshd_dropin(inputs, live.controller_user, not inputs.unproven)
+    return sshd.overruled(dropin, users, ssh_connection())
+
+
 def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     """Compare the host with the inputs."""
     known_system = host.device["os_id"] in decide.SUPPORTED_OS
@@ -129,6 +132,8 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     cast = decide.Inputs.of(inputs)
     # Paths and packages of other systems are unknown: nothing is read there.
     live = read_live(host, cast.admin_user, cast.timezone, cast.locale) if known_system else decide.Live()
+    if live.sshd and cast.ssh_hardening:
+        live = replace(live, overruled=tuple(read_overruled(cast, live)))
     refusals, unfit = decide.problems(cast, host.device, live)
     if refusals or unfit:
         return Plan(refusals=refusals, unfit=unfit)

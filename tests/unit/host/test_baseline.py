@@ -196,7 +196,7 @@ def test_sshd_dropin(changes: dict[str, Any], user: str, proven: bool, present: 
 
 
 def test_password_login_is_not_turned_off_without_proof() -> None:
-    on = Live(sshd={"passwordauthentication": "yes"}, controller_user="pi", units={SSHD_UNIT: UP})
+    on = Live(sshd={"passwordauthentication": ("yes",)}, controller_user="pi", units={SSHD_UNIT: UP})
     first = plan_access(inputs(), on)
     assert first.needs["proof"]
     assert "PasswordAuthentication no" in written(first, "access")[SSHD_DROPIN].content
@@ -208,8 +208,18 @@ def test_password_login_is_not_turned_off_without_proof() -> None:
     assert plan_access(inputs(), again).needs["proof"], "the next run tries again"
     assert not plan_access(inputs(), again).needs["due_unproven"], "and without the proof changes nothing"
     assert plan_access(inputs(unproven=True), again).pending == [], "and verify takes what could be had"
-    off = Live(sshd={"passwordauthentication": "no", "kbdinteractiveauthentication": "no"}, controller_user="pi")
+    off = Live(sshd={"passwordauthentication": ("no",), "kbdinteractiveauthentication": ("no",)}, controller_user="pi")
     assert not plan_access(inputs(), off).needs["proof"]
+
+
+def test_hardening_that_would_not_count_is_refused_before_anything_changes() -> None:
+    live = Live(overruled=("for pi sshd would take PasswordAuthentication yes (not no)",))
+    refusals, unfit = problems(inputs(), DEVICE, live)
+    assert refusals == []
+    assert unfit[0].startswith(
+        "host_baseline_ssh_hardening: for pi sshd would take PasswordAuthentication yes (not no)"
+    )
+    assert problems(inputs(ssh_hardening=False), DEVICE, live) == ([], [])
 
 
 def test_sshd_that_missed_its_reload_is_seen() -> None:
