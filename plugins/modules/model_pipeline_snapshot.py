@@ -16,7 +16,7 @@ description:
   - The list is kept beside the directory. When it was made for the same inputs and all its files have
     their sizes, the network is not touched.
 requirements:
-  - huggingface_hub 0.26 or newer in the Python that runs this module (O(ignore:ansible_python_interpreter))
+  - huggingface_hub 0.26 or newer in the Python that runs this module (O(python))
   - aria2c (Debian package aria2)
 author:
   - edge_slm.fleet contributors (@edge-slm)
@@ -43,6 +43,10 @@ options:
     type: list
     elements: str
     default: []
+  python:
+    description: The Python that runs this module, whatever C(ansible_python_interpreter) is.
+    type: path
+    required: true
   endpoint:
     description: Base URL of the hub (HF_ENDPOINT).
     type: str
@@ -67,8 +71,7 @@ EXAMPLES = r"""
     revision: 0123456789abcdef0123456789abcdef01234567
     dest: /var/cache/edge-slm/models/smollm2/source/smollm2
     include: ["*.safetensors", "*.json"]
-  vars:
-    ansible_python_interpreter: /opt/edge-slm/llama.cpp/venv/bin/python
+    python: /opt/edge-slm/llama.cpp/venv/bin/python
 """
 
 RETURN = r"""
@@ -245,6 +248,8 @@ def main() -> None:
             "dest": {"type": "path", "required": True},
             "include": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
+            # The action reads it.
+            "python": {"type": "path", "required": True},
             "endpoint": {"type": "str", "default": "https://huggingface.co"},
             "token": {"type": "str", "default": "", "no_log": True},
         },

@@ -40,14 +40,15 @@ attributes:
 
 EXAMPLES = r"""
 - name: Write the table and the files
-  edge_slm.fleet.status_report:
-    results:
-      pi-01:
-        engines: ["{{ hostvars['pi-01']['found'] }}"]
-        board: "{{ hostvars['pi-01']['board'] }}"
-        plans: "{{ hostvars['pi-01']['look'].plans }}"
-    directory: .status
-  delegate_to: localhost
+  edge_slm.fleet.on_controller:
+    module: edge_slm.fleet.status_report
+    args:
+      results:
+        pi-01:
+          engines: ["{{ hostvars['pi-01']['found'] }}"]
+          board: "{{ hostvars['pi-01']['board'] }}"
+          plans: "{{ hostvars['pi-01']['look'].plans }}"
+      directory: .status
   run_once: true
 """
 

@@ -81,15 +81,16 @@ attributes:
 
 EXAMPLES = r"""
 - name: Ask every endpoint of this device
-  edge_slm.fleet.verify_endpoint:
-    address: "{{ ansible_host }}"
-    endpoints:
-      - engine: ollama
-        name: phi3:mini
-        model: phi3:mini
-        port: 11434
-    api_keys: "{{ edge_slm_api_keys }}"
-  delegate_to: localhost
+  edge_slm.fleet.on_controller:
+    module: edge_slm.fleet.verify_endpoint
+    args:
+      address: "{{ ansible_host }}"
+      endpoints:
+        - engine: ollama
+          name: phi3:mini
+          model: phi3:mini
+          port: 11434
+      api_keys: "{{ edge_slm_api_keys }}"
 """
 
 RETURN = r"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +127,12 @@ def test_a_token_is_trimmed_and_never_shown(
 ) -> None:
     with Hub(root, token="s3cret") as hub:
         threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True).start()
-        given = {**params(hub, root, token=token), "_ansible_remote_tmp": str(root), "_ansible_tmpdir": str(root)}
+        given = {
+            **params(hub, root, token=token),
+            "python": sys.executable,
+            "_ansible_remote_tmp": str(root),
+            "_ansible_tmpdir": str(root),
+        }
         with patch_module_args(given), pytest.raises(SystemExit) as ended:
             main()
         hub.shutdown()
