@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from devices import ADDRESSES, connect, managed, wait_until
+from plays import refused
 
 HOST = "pi-01"
 PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome. The capital of France is"
@@ -119,6 +120,31 @@ def test_limits_follow_the_model(host: Any, unit: str) -> None:
     values = dict(line.split("=", 1) for line in show.splitlines())
     assert 0 < int(values["MemoryHigh"]) < int(values["MemoryMax"]) < 1 << 40
     assert values["TimeoutStartUSec"] != "infinity"
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--temp 0.7"], 'give one item each: ["--temp", "0.7"]'),
+        (["--tempo", "0.7"], "does not know --tempo; did you mean --temp?"),
+        (["--temp", "warm"], "would not come up with its new arguments"),
+        (["--chat-template-file", "/nowhere.jinja"], "would not come up with its new arguments"),
+        # The unit's sandbox hides it.
+        (["--grammar-file", "/root/.bashrc"], "would not come up with its new arguments"),
+    ],
+)
+def test_arguments_that_cannot_work_are_found_before_the_server_stops(
+    host: Any, unit: str, url: str, key: str, service: dict[str, Any], words: list[str], part: str
+) -> None:
+    process = f"systemctl show -p MainPID --value {unit}"
+    before = host.check_output(process)
+    wanted = [{"model": service["model"], "port": service["port"], "extra_args": words}]
+    printed = refused("molecule/llama_service/converge.yml", limit=HOST, edge_slm_services=wanted)
+    assert part in printed.replace("\\", "")
+    assert host.check_output(process) == before
+    assert completion(url, key)[0] == 200
+    assert host.check_output("ls /etc/edge-slm/llama-server | grep -c _trial || true") == "0"
+    assert host.run("systemctl --failed --no-legend").stdout == ""
 
 
 def test_it_comes_back_after_a_crash(host: Any, unit: str, url: str, key: str) -> None:

@@ -23,10 +23,14 @@ class SelfTestError(Exception):
     """The release does not do what it must."""
 
 
+def known_flags(help_text: str) -> set[str]:
+    """Return the flags that a program's --help names."""
+    return set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", help_text))
+
+
 def missing_flags(help_text: str, flags: Iterable[str]) -> list[str]:
     """Return those flags that a program's --help does not know."""
-    known = set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", help_text))
-    return sorted(set(flags) - known)
+    return sorted(set(flags) - known_flags(help_text))
 
 
 def run_program(argv: list[str]) -> str:

@@ -329,6 +329,7 @@ def plan_present(
     accounts = live.account.missing()
     problems = {service.instance.name: process_problem(inputs, service, live) for service in services}
     units: list[str] = []
+    trials: list[dict[str, Any]] = []
     for service in services:
         name = service.instance.name
         changing = bool(writing & {inputs.unit.path, dropin_file(name)})
@@ -336,6 +337,10 @@ def plan_present(
         found = unit_difference(service, live.units.get(name, UNKNOWN), problem, changing)
         if found:
             units.append(f"unit {unit_name(name)}: {found}")
+            # Where nothing runs there is nothing to lose: the gate reports what does not come up.
+            if name in live.units and live.units[name].pid:
+                arguments = serving.trial_arguments(service.instance, inputs.llama_cpp_dir, inputs.paths)
+                trials.append({"name": name, "arguments": list(arguments)})
             continue
         answered = live.files.get(answered_file(inputs, name))
         # A run may have been killed before the service was asked: that it is healthy is not yet an answer.
@@ -353,6 +358,7 @@ def plan_present(
         needs={
             "accounts": bool(accounts),
             "stale": stale,
+            "trials": trials,
             "services": [
                 {
                     **service.as_dict(),

@@ -9,8 +9,9 @@ import ipaddress
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_text
@@ -59,6 +60,14 @@ REFUSED_FLAGS = frozenset(
         "-no-kvu", "-ag", "-hf", "-hfr", "-mu", "--kv-unified", "--slots", "--webui", "--ui", "--no-webui",
         "--cors-credentials", "--embedding", "--n-gpu-layers", "--api-key", "--hf-token", "--hf-repo",
         "--model-url", "--agent", "--tools", "--reuse-port", "--rope-freq-scale",
+        # Another model, or one from elsewhere.
+        "-hff", "--hf-file", "-hft", "-dr", "--docker-repo", "-mmu", "--mmproj-url", "--no-mmproj", "--models-dir",
+        "--models-preset", "--models-max",
+        # Programs and servers of others on behalf of a client.
+        "--ui-mcp-proxy", "--webui-mcp-proxy", "--mcp-servers-config", "--mcp-servers-json", "--tools-runtime",
+        # Another place of the health, or the end instead of a server.
+        "--api-prefix", "-h", "--help", "--usage", "--version", "-cl", "--cache-list", "--list-devices",
+        "--completion-bash",
     }
 )  # fmt: skip
 
@@ -69,6 +78,22 @@ EMBEDDING_ARCHITECTURES = frozenset(
         "eurobert", "gemma-embedding", "llama-embed", "t5encoder",
     }
 )  # fmt: skip
+
+#: Flags of files that belong to one model; a trial, which loads another one, leaves them out.
+ADAPTER_FLAGS = frozenset(
+    {
+        "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--control-vector-layer-range",
+        "-md", "--model-draft", "--spec-draft-model",
+    }
+)  # fmt: skip
+FLAG = re.compile(r"--?[A-Za-z][\w-]*")
+#: Presets that fetch a model of their own.
+PRESET = re.compile(r"--(?:embd|fim|gpt-oss|vision)-\S+-(?:default|spec)")
+
+#: Name of the instance that a new command line is tried with; no service can have it.
+TRIAL = "_trial"
+TRIAL_CONTEXT = 256  # tokens
+TRIAL_ADDRESS = "127.0.0.1"
 
 DEFAULT_CONTEXT = 4096  # tokens
 MINIMUM_KEY_LENGTH = 16  # characters
@@ -241,12 +266,79 @@ def _extra_arguments(value: object, where: str, problems: Problems) -> tuple[str
         return ()
     words = tuple(str(word) for word in value)
     for word in words:
-        flag = word.partition("=")[0]
-        if flag in REFUSED_FLAGS or flag in SERVER_FLAGS:
+        split = re.fullmatch(rf"\s*({FLAG.pattern})(?:[\s=]\s*(.*))?", word, re.DOTALL)
+        flag = split.group(1) if split else ""
+        if split and flag != word:
+            items = ", ".join(f'"{item}"' for item in split.groups() if item)
+            problems.add(where, f"{word!r} is not one argument of llama-server; give one item each: [{items}].")
+        if flag in REFUSED_FLAGS or flag in SERVER_FLAGS or PRESET.fullmatch(flag):
             problems.add(where, f"{flag} belongs to the role; use the input made for it, or leave it out.")
         if not word.isprintable():
             problems.add(where, f"{word!r} holds a line break or control character; take it out.")
     return words
+
+
+def grouped(words: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the flags among arguments, each with its values."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for word in words:
+        if FLAG.fullmatch(word) or not found:
+            found.append((word, ()))
+        else:
+            found[-1] = (found[-1][0], (*found[-1][1], word))
+    return found
+
+
+def adapter_files(instance: Instance) -> list[str]:
+    """Return the files of adapters and draft models that a service names: paths, or PATH:SCALE, with commas."""
+    values = [value for flag, values in grouped(instance.extra_args) if flag in ADAPTER_FLAGS for value in values]
+    return [part.partition(":")[0] for value in values for part in value.split(",") if part.startswith("/")]
+
+
+def flag_problems(instance: Instance, release: str, known: Collection[str]) -> list[str]:
+    """Return which flags of a service its release does not know.
+
+    Args:
+        instance: The service.
+        release: Key of the release that is to serve.
+        known: The flags in its `--help`; empty where it could not be asked.
+    """
+    found = []
+    for flag, _values in grouped(instance.extra_args) if known else ():
+        if flag in known:
+            continue
+        close = get_close_matches(flag, known, n=1)
+        meant = f"did you mean {close[0]}?" if close else "`llama-server --help` lists those that it knows."
+        found.append(
+            f"llama_service_instances: `extra_args` of the service {instance.name}: the release {release} does not "
+            f"know {flag}; {meant}"
+        )
+    return found
+
+
+def trial_arguments(instance: Instance, llama_cpp_dir: str, paths: Paths) -> tuple[str, ...]:
+    """Return what a service's command line is tried with beside the running one, all but the port.
+
+    The release's own tiny model takes the place of the service's, so what depends on that is left out: its size is
+    reckoned with, its file is verified, and its adapters' files are looked for.
+    """
+    tried = replace(
+        instance,
+        context=TRIAL_CONTEXT,
+        cache_ram_mib=0,
+        kv_cache_type=DEFAULT_KV_CACHE_TYPE,
+        rope=None,
+        extra_args=tuple(
+            word
+            for flag, values in grouped(instance.extra_args)
+            if flag not in ADAPTER_FLAGS
+            for word in (flag, *values)
+        ),
+    )
+    model = Model("self-test", f"{llama_cpp_dir}/current/selftest.gguf", 0, "")
+    arguments = server_arguments(tried, model, paths=paths, listen=TRIAL_ADDRESS, cores=1)
+    port = arguments.index("--port")
+    return (*arguments[:port], *arguments[port + 2 :])
 
 
 def _rope(raw: object, where: str, problems: Problems) -> Rope | None:

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import ask
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account, user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
@@ -25,6 +26,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances
     names_in,
     read_instances,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.selftest import known_flags
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import ManifestError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
@@ -89,6 +91,25 @@ def tls_problems(paths: serving.Paths, user: str) -> list[str]:
     return found
 
 
+def flags_of(directory: str) -> set[str]:
+    """Return the flags that the release that serves knows; none where it cannot be asked."""
+    return known_flags(output_of([f"{directory}/current/bin/llama-server", "--help"]))
+
+
+def adapter_problems(instance: serving.Instance, user: str) -> list[str]:
+    """Return which files that belong to a service's model llama-server could not load."""
+    where = f"llama_service_instances: `extra_args` of the service {instance.name}"
+    found = []
+    for path in serving.adapter_files(instance):
+        if path.startswith(serving.HIDDEN):
+            found.append(f"{where}: the services cannot see {path}; put it outside of {', '.join(serving.HIDDEN)}.")
+        elif not os.path.isfile(path):
+            found.append(f"{where}: there is no {path} on this device; bring it there first.")
+        elif not can_read(path, user):
+            found.append(f"{where}: {user} cannot read {path}; let it read the file and enter the directories above.")
+    return found
+
+
 def read_brought(inputs: decide.Inputs) -> decide.Brought:
     """Return what other roles have brought to the device."""
     models, waiting = read_models(inputs.models_dir)
@@ -98,12 +119,16 @@ def read_brought(inputs: decide.Inputs) -> decide.Brought:
             waiting.append(
                 f"llama_service_models_dir: {inputs.user} cannot read {path}; let others enter the directories above."
             )
-    paths = inputs.paths
+    paths, release = inputs.paths, read_release(inputs.llama_cpp_dir)
+    known = flags_of(inputs.llama_cpp_dir) if any(instance.extra_args for instance in inputs.instances) else set()
+    for instance in inputs.instances:
+        waiting += serving.flag_problems(instance, release, known)
+        waiting += adapter_problems(instance, inputs.user)
     if inputs.instances and paths.tls_certificate:
         waiting += tls_problems(paths, inputs.user)
     return decide.Brought(
         models=models,
-        release=read_release(inputs.llama_cpp_dir),
+        release=release,
         pair=read_text(paths.tls_certificate) + read_text(paths.tls_key) if paths.tls_certificate else "",
         waiting=waiting,
     )

@@ -113,6 +113,23 @@ def test_a_device_that_serves_has_nothing_pending() -> None:
     assert not found.files["configure"]
 
 
+@pytest.mark.parametrize(
+    ("change", "tried"),
+    [
+        (lambda live: live, []),
+        (running(LLAMA_ARGS="--temp 1"), ["m"]),
+        (running(EDGE_SLM_DIGEST="another"), ["m"]),
+        # Where nothing runs there is nothing to lose.
+        (unit(active="failed", pid=0), []),
+        (lambda live: replace(live, units={}), []),
+    ],
+)
+def test_a_running_service_is_stopped_only_after_a_trial(change: Callable[[Live], Live], tried: list[str]) -> None:
+    trials = ask(inputs(), change(serves(inputs()))).needs["trials"]
+    assert [trial["name"] for trial in trials] == tried
+    assert all("/opt/edge-slm/llama.cpp/current/selftest.gguf" in trial["arguments"] for trial in trials)
+
+
 DIGEST = services_of(inputs(), BROUGHT, BOARD)[0].digest
 ARGUMENTS = serves(inputs()).units["m"].environment["LLAMA_ARGS"]
 

@@ -140,6 +140,30 @@ def test_parse_instances_casts_and_defaults() -> None:
             [".rope.original_context: belongs to the scaling yarn"],
         ),
         ([{"model": "m", "extra_args": ["--port=1"]}], ["--port belongs to the role"]),
+        *(
+            ([{"model": "m", "extra_args": [word]}], [f"{word!r} is not one argument", items])
+            for word, items in {
+                "--temp 0.7": '["--temp", "0.7"]',
+                "--temp=0.7": '["--temp", "0.7"]',
+                " --temp": '["--temp"]',
+                "--temp ": '["--temp"]',
+                "-s\t7": '["-s", "7"]',
+                "--control-vector-layer-range 1 2": '["--control-vector-layer-range", "1 2"]',
+            }.items()
+        ),
+        *(
+            ([{"model": "m", "extra_args": [word]}], [f"{flag} belongs to the role"])
+            for word, flag in {
+                "--port 1": "--port",
+                "--api-prefix": "--api-prefix",
+                "--help": "--help",
+                "-hft": "-hft",
+                "--docker-repo": "--docker-repo",
+                "--ui-mcp-proxy": "--ui-mcp-proxy",
+                "--fim-qwen-7b-spec": "--fim-qwen-7b-spec",
+                "--gpt-oss-20b-default": "--gpt-oss-20b-default",
+            }.items()
+        ),
         ([{"model": "m", "extra_args": ["a\nb"]}], ["line break"]),
         ([{"model": "m"}, {"model": "m", "port": 8081}], ["2 services are named m"]),
         ([{"model": "m"}, {"model": "n"}], ["2 services have port 8080 (m, n)"]),
@@ -150,6 +174,86 @@ def test_bad_instances(raw: Any, parts: list[str]) -> None:
     assert "llama_service_instances" in text
     for part in parts:
         assert part in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--temp", "0.7"],
+        ["--seed", "-1"],
+        ["--chat-template-kwargs", '{"enable_thinking": false}'],
+        ["--spec-default"],
+        ["--reverse-prompt", "a = b"],
+    ],
+)
+def test_good_extra_arguments(words: list[str]) -> None:
+    assert problems_of([{"model": "m", "extra_args": words}]) == ""
+
+
+def test_arguments_are_grouped_by_their_flags() -> None:
+    assert serving.grouped(["--a", "1", "-2", "--b", "-c", "x y"]) == [
+        ("--a", ("1", "-2")),
+        ("--b", ()),
+        ("-c", ("x y",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (("--temp", "0.7", "--chat-template-file", "/srv/x"), []),
+        (("--lora", "/srv/a.gguf"), ["/srv/a.gguf"]),
+        (("--lora-scaled", "/srv/a.gguf:0.5,/srv/b.gguf:1"), ["/srv/a.gguf", "/srv/b.gguf"]),
+        (("-md", "/srv/draft.gguf", "--seed", "1"), ["/srv/draft.gguf"]),
+        (("--control-vector", "/srv/v.gguf", "--control-vector-layer-range", "1", "2"), ["/srv/v.gguf"]),
+    ],
+)
+def test_files_of_adapters(words: tuple[str, ...], files: list[str]) -> None:
+    assert serving.adapter_files(Instance("a", "m", extra_args=words)) == files
+
+
+@pytest.mark.parametrize(
+    ("words", "known", "part"),
+    [
+        (("--temp", "1"), {"--temp"}, ""),
+        (("--tmep", "1"), {"--temp"}, "the release r1 does not know --tmep; did you mean --temp?"),
+        (("--nonsense",), {"--temp"}, "does not know --nonsense; `llama-server --help` lists"),
+        # A release that could not be asked.
+        (("--nonsense",), set(), ""),
+    ],
+)
+def test_flags_that_the_release_does_not_know(words: tuple[str, ...], known: set[str], part: str) -> None:
+    found = serving.flag_problems(Instance("a", "m", extra_args=words), "r1", known)
+    assert len(found) == bool(part)
+    assert part in "".join(found)
+
+
+def test_a_trial_differs_from_the_service_in_what_depends_on_the_model() -> None:
+    instance = Instance(
+        "a", "m", context=8192, parallel=2, cache_ram_mib=900, kv_cache_type="q8_0", rope=Rope("yarn", 4),
+        extra_args=("--temp", "0.7", "--lora", "/srv/a.gguf", "--seed", "1"),
+    )  # fmt: skip
+    words = serving.trial_arguments(instance, "/opt/llama.cpp", TLS)
+    assert "--port" not in words
+    assert words[-4:] == ("--temp", "0.7", "--seed", "1")
+    by_flag = dict(serving.grouped(words))
+    expected = {
+        "--model": "/opt/llama.cpp/current/selftest.gguf",
+        "--host": "127.0.0.1",
+        "--ctx-size": "512",
+        "--cache-ram": "0",
+        "--cache-type-k": "f16",
+        "--ssl-cert-file": TLS.tls_certificate,
+        "--api-key-file": TLS.key_file,
+    }
+    assert {flag: by_flag[flag] for flag in expected} == {flag: (value,) for flag, value in expected.items()}
+    assert "--rope-scaling" not in by_flag
+    assert "--mmproj" not in by_flag
+
+
+def test_no_service_can_have_the_name_of_the_trial() -> None:
+    assert not serving.NAME.fullmatch(serving.TRIAL)
+    assert serving.stale_instances(["a"], [f"{serving.TRIAL}.env"], []) == [serving.TRIAL]
 
 
 def test_all_problems_are_found_at_once() -> None:

@@ -86,6 +86,25 @@ def test_a_torn_manifest_is_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--temp", "0.7"], ""),
+        (["--tmep", "0.7"], "`extra_args` of the service m: the release r1 does not know --tmep; did you mean --temp?"),
+        (["--lora", "/srv/nothing.gguf"], "there is no /srv/nothing.gguf on this device"),
+        (["--lora", "/home/me/a.gguf"], "the services cannot see /home/me/a.gguf"),
+    ],
+)
+def test_arguments_are_compared_with_the_release(tmp_path: Path, words: list[str], part: str) -> None:
+    device(tmp_path)
+    server = tmp_path / "llama.cpp/current/bin/llama-server"
+    server.write_text("#!/bin/sh\necho '-s, --seed N'; echo '--temp, --temperature N'; echo '--lora FNAME'\n")
+    server.chmod(0o755)
+    waiting = ask(tmp_path, instances=[{"model": "m", "port": 48080, "extra_args": words}]).waiting
+    assert len(waiting) == bool(part)
+    assert part in "".join(waiting)
+
+
+@pytest.mark.parametrize(
     ("changes", "device_changes", "kind", "start"),
     [
         ({"memory_reserve_mib": 8000}, {}, "unfit", "llama_service_instances: the services need "),
