@@ -51,7 +51,9 @@ options:
         type: str
       template:
         description:
-          - Prompt template of a model from a file. Ollama detects one where it is left out.
+          - Prompt template of a model from a file. Where it is left out, the GGUF's own chat template is carried over,
+            so that prompts are those of llama-server; a warning says what cannot be, and Ollama detects a template
+            where nothing can.
           - Its braces are Go's, not Jinja's. Tag it C(!unsafe) in YAML, so that Ansible leaves them alone.
         type: str
       system:
@@ -172,6 +174,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models impor
     held_models,
     make_plan,
     parse_models,
+    prompt_sentence,
     replaced_name,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.transfer import Bringer
@@ -216,7 +219,10 @@ def apply(module: AnsibleModule, server: Server, models: list[Model], plan: Plan
                 after = bringer.bring(model, held, progress.update)
         except (OllamaError, DurableError, OSError) as error:
             raise OllamaError(f"{model.name}: {error}") from error
-        record[model.name] = {"digest": after.digest, "inputs": model.inputs if model.sha256 else ""}
+        lost = bringer.lost.get(model.name, "")
+        if lost:
+            module.warn(prompt_sentence(model.name, lost))
+        record[model.name] = {"digest": after.digest, "inputs": model.inputs if model.sha256 else "", "lost": lost}
         note()
     for source, alias in plan.copies:
         bringer.keep_replaced(alias, held)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from typing import Any
 
 import openai
 import pytest
@@ -62,6 +63,37 @@ def test_the_pis_file_is_served_by_ollama_under_both_of_its_names(key: str) -> N
     for name in (MODEL, "small"):
         answer = JETSON.client(key).completions.create(model=name, prompt="The capital of France is", max_tokens=4)
         assert answer.choices[0].text
+
+
+CONVERSATIONS: dict[str, list[tuple[str, str]]] = {
+    "no system message": [("user", "What is the capital of France?")],
+    "one of the client's": [("system", "You are brief."), ("user", "What is the capital of France?")],
+    "several turns": [("user", "Hello"), ("assistant", "Hello!\nWhat is it?"), ("user", "  The capital of France?  ")],
+    "all of it": [("system", "Be {{ brief }}."), ("user", "Hello"), ("assistant", "Yes?"), ("user", '"France"')],
+}
+
+
+@pytest.mark.parametrize("messages", CONVERSATIONS.values(), ids=CONVERSATIONS)
+def test_both_engines_make_the_same_prompt_of_a_conversation(messages: list[tuple[str, str]], key: str) -> None:
+    asked: Any = [{"role": role, "content": text} for role, text in messages]
+    tokens = []
+    for device in (PIS[0], JETSON):
+        answer = device.client(key).chat.completions.create(model=MODEL, messages=asked, max_tokens=1)
+        assert answer.usage
+        tokens.append(answer.usage.prompt_tokens)
+    assert tokens[0] == tokens[1]
+    rendered = urllib.request.Request(  # noqa: S310
+        f"{PIS[0].url}/apply-template",
+        json.dumps({"messages": asked}).encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(rendered, timeout=60) as answered:  # noqa: S310
+        expected = json.load(answered)["prompt"]
+    debug = {"model": MODEL, "messages": asked, "stream": False, "_debug_render_only": True}
+    jetson = connect(JETSON.name)
+    made = jetson.check_output("curl -s http://127.0.0.1:11435/api/chat -d %s", json.dumps(debug))
+    # 0.6.8 does not know how to show it.
+    assert json.loads(made).get("_debug_info", {}).get("rendered_template", expected) == expected
 
 
 def test_it_knows_the_capital_of_france(device: Device, key: str) -> None:

@@ -33,8 +33,8 @@ SOURCES: Sequence[Sequence[str]] = (
 )
 #: NVIDIA's runtime, best first: JetPack's meta package, then the toolkit alone.
 TOOLKIT_PACKAGES = ("nvidia-container", "nvidia-container-toolkit")
-#: community.docker's modules need it on the device.
-PYTHON_PACKAGES = ("python3-requests",)
+#: What modules need on the device: community.docker's, and the one that renders chat templates.
+PYTHON_PACKAGES = ("python3-jinja2", "python3-requests")
 #: What a hold keeps where it is.
 HELD_PACKAGES = (
     "docker.io",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Union
 
@@ -24,6 +25,7 @@ ARRAY = 9
 #: Longer arrays are vocabularies: they are passed over.
 KEPT_ARRAY = 4096
 MAX_DIMENSIONS = 8
+VOCABULARY = "tokenizer.ggml.tokens"
 
 
 class GgufError(Exception):
@@ -144,6 +146,35 @@ class _Reader:
         return None
 
 
+def _counts(reader: _Reader, path: str) -> tuple[int, int]:
+    """Read a file's beginning; return how many tensors and how many pairs of metadata follow."""
+    if reader.size < len(MAGIC) or reader.take(len(MAGIC)) != MAGIC:
+        raise GgufError(f"{path} is not a GGUF file (it does not start with GGUF)")
+    version = reader.scalar("I")
+    if version not in VERSIONS:
+        raise GgufError(f"{path} is GGUF version {version}; versions 2 and 3 are known")
+    return reader.scalar("Q"), reader.scalar("Q")
+
+
+def token_texts(path: str, numbers: Collection[int]) -> dict[int, str]:
+    """Return the texts of some tokens of a GGUF's vocabulary, which `read_header` passes over; raises as it does."""
+    with open(path, "rb") as file:
+        reader = _Reader(file, os.path.getsize(path))
+        _tensor_count, pair_count = _counts(reader, path)
+        for _unused in range(pair_count):
+            key, kind = reader.text(), reader.scalar("I")
+            if key != VOCABULARY:
+                reader.value(kind)
+                continue
+            item_kind, count = reader.scalar("I"), reader.scalar("Q")
+            if (kind, item_kind) != (ARRAY, STRING):
+                break
+            return {
+                number: text for number, text in enumerate(reader.text() for _ in range(count)) if number in numbers
+            }
+    return {}
+
+
 def read_header(path: str) -> Header:
     """Read a GGUF's header.
 
@@ -154,12 +185,7 @@ def read_header(path: str) -> Header:
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         reader = _Reader(file, size)
-        if size < len(MAGIC) or reader.take(len(MAGIC)) != MAGIC:
-            raise GgufError(f"{path} is not a GGUF file (it does not start with GGUF)")
-        version = reader.scalar("I")
-        if version not in VERSIONS:
-            raise GgufError(f"{path} is GGUF version {version}; versions 2 and 3 are known")
-        tensor_count, pair_count = reader.scalar("Q"), reader.scalar("Q")
+        tensor_count, pair_count = _counts(reader, path)
         metadata: dict[str, Value] = {}
         for _unused in range(pair_count):
             key, kind = reader.text(), reader.scalar("I")

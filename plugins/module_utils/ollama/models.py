@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest as inputs_digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 
 #: Where names without a registry come from.
 DEFAULT_REGISTRY = "registry.ollama.ai"
@@ -62,6 +63,8 @@ KNOWN_KEYS = (
 )
 #: Where a model comes from: exactly one of these is given.
 SOURCES = ("digest", "path", "published")
+#: Stands for the template of a model's own file.
+CARRIED_OVER = "carried over"
 #: What only a model from a file can be given: a pinned digest covers all of these.
 FILE_KEYS = ("template", "system", "parameters")
 
@@ -89,7 +92,7 @@ class Model:
         path: The GGUF file on the device; '' for a model of a registry.
         sha256: Its sha256.
         published: Name of the model of the role model_pipeline whose file it is made of; '' where it is none.
-        template: Prompt template; '' for the one that Ollama detects.
+        template: Prompt template; '' for the one of its file, carried over.
         system: System prompt.
         parameters: Defaults of requests; num_ctx among them where a context is wanted.
     """
@@ -126,7 +129,8 @@ class Model:
     @property
     def inputs(self) -> str:
         """Digest of what a model from a file is made of. Where the file is does not count."""
-        return inputs_digest([self.sha256, self.template, self.system, dict(self.parameters)])
+        template = self.template or f"{CARRIED_OVER} {prompt.VERSION}"
+        return inputs_digest([self.sha256, template, self.system, dict(self.parameters)])
 
     def create_request(self) -> dict[str, Any]:
         """Return the body for /api/create; the file must have been uploaded."""
@@ -393,6 +397,11 @@ def stored_form(content: bytes) -> bytes:
         "layers": [part(layer) for layer in manifest["layers"]],
     }
     return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def prompt_sentence(name: str, lost: str) -> str:
+    """Return that Ollama may make other prompts of a model's conversations than llama-server, and why."""
+    return f"Model {name}: its prompts may differ from those of llama-server: {lost}. Its `template` may be given."
 
 
 def is_current(model: Model, held: Mapping[str, Held], record: Mapping[str, Any]) -> bool:

@@ -21,6 +21,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     mib,
     require_space,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     OllamaError,
     Refused,
@@ -261,6 +263,7 @@ class Bringer:
         stall_timeout: Seconds without progress until a transfer is given up.
         timeout: Seconds that one model may take.
         sleep: Waits between attempts.
+        lost: By model, what of the chat template of its file could not be carried over; '' where all of it was.
     """
 
     server: Server
@@ -270,6 +273,7 @@ class Bringer:
     stall_timeout: float = 120
     timeout: float = 3600
     sleep: Callable[[float], None] = time.sleep
+    lost: dict[str, str] = field(default_factory=dict)
 
     def bring(self, model: Model, held: Mapping[str, Held], report: Report) -> Held:
         """Pull or create a model, and return it as the server then holds it.
@@ -369,12 +373,15 @@ class Bringer:
             drop_damaged(self.models_dir, [digest])
         if not self.server.has_blob(digest):
             self._upload(model, digest, report)
+        body = model.create_request()
+        if not model.template:
+            body.update(self._own_template(model, digest))
 
         def patience(_item: Mapping[str, Any]) -> float:
             return self.timeout
 
         try:
-            with contextlib.closing(self.server.stream("/api/create", model.create_request(), patience)) as lines:
+            with contextlib.closing(self.server.stream("/api/create", body, patience)) as lines:
                 for _item in lines:
                     pass
         except Refused as error:
@@ -382,6 +389,18 @@ class Bringer:
                 f"Ollama does not make a model of {model.path}: {error}{self._room(str(error), 0)}"
             ) from error
         return [digest]
+
+    def _own_template(self, model: Model, digest: str) -> dict[str, str]:
+        """Return the template of a model's own file for the request that makes the model, and note what is lost."""
+        places = (model.path, blob_path(self.models_dir, digest) if self.models_dir else "")
+        path = next((place for place in places if os.path.isfile(place)), "")
+        try:
+            own = prompt.read_template(path)
+        except (OSError, GgufError) as error:  # what is wrong with the file, Ollama reports
+            self.lost[model.name] = f"its file cannot be read ({error})"
+            return {}
+        template, self.lost[model.name] = prompt.carry_over(own) if own else ("", "")
+        return {"template": template} if template else {}
 
     def _upload(self, model: Model, digest: str, report: Report) -> None:
         """Bring a file to the server."""

@@ -37,6 +37,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models impor
     held_models,
     make_plan,
     parse_models,
+    prompt_sentence,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
 
@@ -405,6 +406,10 @@ class Comparison:
             answered = self.reader.receipt.get("answered") or {}
             label = self.container["labels"][decide.INPUTS_LABEL]
             self.pending += live.answer_sentences(current, held, answers.running, answered, label, inputs)
+        for model in wanted:
+            lost = (record.get(model.name) or {}).get("lost")
+            if lost and model not in todo.bring:
+                self.reader.notes.append(prompt_sentence(model.name, lost))
         if todo.unlisted and not inputs.remove_other_models:
             self.reader.notes.append(f"Models that jetson_ollama_models does not list: {', '.join(todo.unlisted)}")
         return {

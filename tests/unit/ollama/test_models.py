@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     OllamaError,
     Refused,
@@ -35,6 +38,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models impor
     same_name,
     stored_form,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.prompt import ChatTemplate
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.transfer import (
     Bringer,
     PullState,
@@ -333,6 +337,7 @@ class Fake:
         self.uploaded = b""
         self.names: dict[str, str] = {}
         self.calls: list[str] = []
+        self.asked: dict[str, Any] = {}
         self.upload_status = 201
         fake = self
 
@@ -378,7 +383,8 @@ class Fake:
                     fake.names[asked["destination"]] = fake.names[asked["source"]]
                     self.reply(200, b"")
                 else:
-                    fake.calls.append(f"{self.path.removeprefix('/api/')} {json.loads(body)['model']}")
+                    fake.asked = json.loads(body)
+                    fake.calls.append(f"{self.path.removeprefix('/api/')} {fake.asked['model']}")
                     self.play()
 
             def play(self) -> None:
@@ -597,6 +603,42 @@ def test_a_file_is_uploaded_and_made_into_a_model(fake: Fake, tmp_path: Path) ->
     fake.names = {"smol:latest": OTHER}
     assert bringer(fake).bring(gguf(tmp_path), {}, quiet).digest == OTHER
     assert (fake.uploaded, fake.calls) == (b"GGUF", ["create smol:latest"])
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "template", "lost"),
+    [
+        (ChatTemplate("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"), "", "{{ range ", ""),
+        (ChatTemplate("{{ messages[0].content }}"), "", "", "cannot be carried over"),
+        # The operator's own.
+        (ChatTemplate("{{ messages[0].content }}"), "{{ .Prompt }}", "{{ .Prompt }}", ""),
+        (None, "", "", ""),
+        (GgufError("torn"), "", "", "its file cannot be read (torn)"),
+    ],
+)
+def test_a_file_s_chat_template_is_carried_over(
+    fake: Fake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own: ChatTemplate | GgufError | None,
+    given: str,
+    template: str,
+    lost: str,
+) -> None:
+    def read_template(_path: str) -> ChatTemplate | None:
+        if isinstance(own, GgufError):
+            raise own
+        return own
+
+    monkeypatch.setattr(prompt, "read_template", read_template)
+    fake.script = [(['{"status":"success"}'], "end")]
+    fake.names = {"smol:latest": OTHER}
+    bringing = bringer(fake)
+    bringing.bring(replace(gguf(tmp_path), template=given), {}, quiet)
+    assert fake.asked.get("template", "").startswith(template)
+    assert bool(fake.asked.get("template")) == bool(template)
+    assert lost in bringing.lost.get("smol:latest", "")
+    assert bool(bringing.lost.get("smol:latest")) == bool(lost)
 
 
 @pytest.mark.parametrize(
