@@ -109,7 +109,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     remove,
     sha256_of,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, read_header
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import artifact, place, publish
 
 
@@ -131,10 +131,10 @@ def write(params: dict[str, Any]) -> dict[str, Any]:
     """Publish and return the manifest."""
     directory = os.path.join(params["models_path"], params["name"])
     os.makedirs(directory, mode=0o755, exist_ok=True)
-    shape = read_header(params["model"]).shape()
+    shape = checked_header(params["model"], "model").shape()
     sources = [("model", params["model"])]
     if params["projector"]:
-        read_header(params["projector"])
+        checked_header(params["projector"], "projector")
         sources.append(("projector", params["projector"]))
     with directory_lock(directory):
         files = []

@@ -73,6 +73,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import NAME
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import Fetch, fetch, url_problem
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import (
     MANIFEST,
     ManifestError,
@@ -111,24 +112,29 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, directory=directory)
     jobs = [
-        Fetch(
-            url=f"{module.params['url'].rstrip('/')}/{urllib.parse.quote(file.path)}",
-            dest=os.path.join(directory, file.path),
-            digest=Digest(file.sha256),
-            size=file.size,
-            name=f"{name}/{file.path}",
+        (
+            file.kind,
+            Fetch(
+                url=f"{module.params['url'].rstrip('/')}/{urllib.parse.quote(file.path)}",
+                dest=os.path.join(directory, file.path),
+                digest=Digest(file.sha256),
+                size=file.size,
+                name=f"{name}/{file.path}",
+            ),
         )
         for file in files
     ]
     try:
-        left = sum(job.size for job in jobs if not os.path.isfile(job.dest) and not os.path.isfile(job.part))
-        require_space(directory, left, f"{name} ({mib(sum(job.size for job in jobs))})")
-        for job in jobs:
+        left = sum(job.size for _kind, job in jobs if not os.path.isfile(job.dest) and not os.path.isfile(job.part))
+        require_space(directory, left, f"{name} ({mib(sum(file.size for file in files))})")
+        for kind, job in jobs:
             fetch(job)
             os.chmod(job.dest, 0o644)
             remember_verified(job.dest, job.digest)
+            # The manifest still names the model that serves: it goes on serving.
+            checked_header(job.dest, kind)
         publish(directory, manifest, module.params["keep"])
-    except (DurableError, OSError) as error:
+    except (DurableError, GgufError, OSError) as error:
         module.fail_json(msg=f"{name}: {error}")
     module.exit_json(changed=True, directory=directory)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
@@ -75,7 +76,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 REVISION = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-SPLIT_GGUF = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+#: How llama-gguf-split names the parts of a GGUF; an address may go on with a query.
+SPLIT_GGUF = re.compile(r"-(\d{5})-of-(\d{5})\.gguf(?=$|\?)")
 
 MODEL_KEYS = frozenset({"name", "source", "outtype", "quantisation", "projector", "imatrix", "keep_source"})
 SOURCE_KEYS = frozenset({"repo", "revision", "include", "exclude", "file", "url", "path", "sha256", "size"})
@@ -96,7 +98,8 @@ class Source:
         exclude: Globs of what is left out of that.
         file: One file of the repository that is a GGUF already, or ''.
         url: Web address or absolute path on the host, or ''.
-        sha256: Of what is there.
+        sha256: Of what is there; of a split GGUF of its first part.
+        more_sha256: Of a split GGUF that comes from an address: of its other parts.
         size: In bytes where known, else 0.
     """
 
@@ -107,7 +110,25 @@ class Source:
     file: str = ""
     url: str = ""
     sha256: str = ""
+    more_sha256: tuple[str, ...] = ()
     size: int = 0
+
+    @property
+    def part_count(self) -> int:
+        """How many files it has: more than one where it is a split GGUF."""
+        named = SPLIT_GGUF.search(self.file or self.url)
+        return int(named[2]) if named else 1
+
+    def parts(self) -> list[Source]:
+        """Return the files of a split GGUF in their order; of all others itself alone."""
+        count = self.part_count
+        if count == 1:
+            return [self]
+        sums = (self.sha256, *self.more_sha256) if self.url else ("",) * count
+        return [
+            replace(self, file=_part(self.file, number), url=_part(self.url, number), sha256=sha256, more_sha256=())
+            for number, sha256 in enumerate(sums, start=1)
+        ]
 
     @property
     def converts(self) -> bool:
@@ -117,7 +138,7 @@ class Source:
     def identity(self) -> dict[str, Any]:
         """Return what decides on the content: for an address its sha256 alone, wherever it is fetched from."""
         if self.url:
-            return {"sha256": self.sha256}
+            return {"sha256": [self.sha256, *self.more_sha256] if self.more_sha256 else self.sha256}
         if self.file:
             return {"repo": self.repo, "revision": self.revision, "file": self.file}
         return {
@@ -129,7 +150,12 @@ class Source:
 
     def shown(self) -> dict[str, Any]:
         """Return it for a manifest, which everybody may read."""
-        return {"url": shown_url(self.url), "sha256": self.sha256} if self.url else self.identity()
+        return {"url": shown_url(self.url), **self.identity()} if self.url else self.identity()
+
+
+def _part(name: str, number: int) -> str:
+    """Return the name of another part of a split GGUF."""
+    return SPLIT_GGUF.sub(lambda found: f"-{number:05d}-of-{found[2]}.gguf", name)
 
 
 @dataclass(frozen=True)
@@ -158,6 +184,10 @@ class Model:
     def converted_inputs(self) -> dict[str, Any]:
         """Return what the converted GGUF depends on. The name is part of it: it ends up in the file."""
         return {"name": self.name, "source": self.source.identity(), "outtype": self.outtype}
+
+    def merged_inputs(self) -> dict[str, Any]:
+        """Return what the merged GGUF depends on."""
+        return {"source": self.source.identity()}
 
     def quantised_inputs(self) -> dict[str, Any]:
         """Return what the quantised GGUF depends on."""
@@ -304,8 +334,22 @@ def _source(place: str, given: object, problems: Problems, convertible: bool) ->
         problems.add(place, f"must be {forms}; it {found}")
         return Source()
     if kinds == ["repo"]:
-        return _repo(place, given, problems, convertible)
-    return _address(place, kinds[0], given, problems)
+        source, name = _repo(place, given, problems, convertible), f"{place}.file"
+    else:
+        source, name = _address(place, kinds[0], given, problems), f"{place}.{kinds[0]}"
+    _check_parts(name, source, problems, convertible)
+    return source
+
+
+def _check_parts(place: str, source: Source, problems: Problems, convertible: bool) -> None:
+    """Check that a split GGUF is named by its first part; only a model may be one."""
+    named = SPLIT_GGUF.search(source.file or source.url)
+    if not named or source.part_count == 1:
+        return
+    if int(named[1]) != 1:
+        problems.add(place, f"is part {int(named[1])} of {int(named[2])}: name the first; all are fetched and merged")
+    elif not convertible:
+        problems.add(place, "is one part of a split GGUF: merge it with llama-gguf-split first")
 
 
 def _repo(place: str, given: Mapping[str, Any], problems: Problems, convertible: bool) -> Source:
@@ -326,8 +370,6 @@ def _repo(place: str, given: Mapping[str, Any], problems: Problems, convertible:
         problems.add(f"{place}.file", "is missing: name the file in the repo")
     if file and not file.endswith(".gguf"):
         problems.add(f"{place}.file", f"{file!r} must be a .gguf; leave file out to convert the repo")
-    if SPLIT_GGUF.search(file):
-        problems.add(f"{place}.file", "is one part of a split GGUF: merge it with llama-gguf-split first")
     globs: dict[str, tuple[str, ...]] = {}
     for key, default in (("include", DEFAULT_INCLUDE), ("exclude", DEFAULT_EXCLUDE)):
         patterns = given.get(key)
@@ -346,19 +388,34 @@ def _repo(place: str, given: Mapping[str, Any], problems: Problems, convertible:
 
 def _address(place: str, kind: str, given: Mapping[str, Any], problems: Problems) -> Source:
     """Read a source that is an address."""
-    url, sha256 = str(given[kind]), str(given.get("sha256") or "").lower()
+    url = str(given[kind])
     problem = url_problem(url)
     if problem:
         problems.add(f"{place}.{kind}", f"{shown_url(url)!r} {problem}")
     elif kind == "path" and not url.startswith("/"):
         problems.add(f"{place}.path", f"{url!r} must be an absolute path on the host that prepares the model")
-    if not SHA256.fullmatch(sha256):
-        found = f"it has {len(sha256)} characters" if sha256 else "it is missing"
-        problems.add(f"{place}.sha256", f"must be 64 hexadecimal digits, {found}: sha256sum FILE prints it")
+    sums = _sums(f"{place}.sha256", given.get("sha256"), Source(url=url).part_count, problems)
     for key in ("revision", "file", "include", "exclude"):
         if key in given:
             problems.add(f"{place}.{key}", f"belongs to repo, not to {kind}")
-    return Source(url=url, sha256=sha256, size=as_int(given.get("size", 0), f"{place}.size", 0, 1 << 50, problems))
+    size = as_int(given.get("size", 0), f"{place}.size", 0, 1 << 50, problems)
+    if size and len(sums) > 1:
+        problems.add(f"{place}.size", "is of one file, and this GGUF has several parts: leave it out")
+    return Source(url=url, sha256=sums[0], more_sha256=tuple(sums[1:]), size=size)
+
+
+def _sums(place: str, given: object, count: int, problems: Problems) -> list[str]:
+    """Read the sha256 of a file, or those of all parts of a split GGUF."""
+    sums = [str(one or "").lower() for one in (given if isinstance(given, (list, tuple)) else [given])]
+    if len(sums) != count:
+        wanted = f"a list of {count}, one for each part in their order" if count > 1 else "one sha256"
+        problems.add(place, f"must be {wanted}; it has {len(sums)}: sha256sum prints them")
+        return [""] * count
+    for sha256 in sums:
+        if not SHA256.fullmatch(sha256):
+            found = f"it has {len(sha256)} characters" if sha256 else "it is missing"
+            problems.add(place, f"must be 64 hexadecimal digits, {found}: sha256sum FILE prints it")
+    return sums
 
 
 @dataclass(frozen=True)
@@ -372,10 +429,24 @@ class Layout:
         """Return where a repository's files go. The last part is the model's name: it leaks into the GGUF."""
         return os.path.join(self.cache_path, model.name, f"source-{digest(model.source.identity())[:12]}", model.name)
 
+    def ready_dir(self, model: Model, source: Source) -> str:
+        """Return where what comes ready is fetched to."""
+        kind = "ready" if source.part_count == 1 else "parts"
+        return os.path.join(self.cache_path, model.name, f"{kind}-{digest(source.identity())[:12]}")
+
+    def fetched(self, model: Model, source: Source) -> dict[str, Source]:
+        """Return where a GGUF that comes ready, or each part of a split one, is fetched to. Parts keep their names."""
+        directory, parts = self.ready_dir(model, source), source.parts()
+        if source.url and len(parts) == 1:
+            return {os.path.join(directory, "ready.gguf"): source}
+        names = [part.file or os.path.basename(urlsplit(part.url).path) for part in parts]
+        return {os.path.join(directory, name): part for name, part in zip(names, parts)}  # noqa: B905 (Python 3.9)
+
     def ready(self, model: Model, source: Source) -> str:
-        """Return where a GGUF that comes ready goes."""
-        key = f"ready-{digest(source.identity())[:12]}"
-        return os.path.join(self.cache_path, model.name, key, source.file or "ready.gguf")
+        """Return where a GGUF that comes ready is in the end: a split one is merged."""
+        if source.part_count == 1:
+            return next(iter(self.fetched(model, source)))
+        return os.path.join(self.cache_path, model.name, f"merged-{digest(source.identity())[:12]}.gguf")
 
     def converted(self, model: Model) -> str:
         """Return where the converted GGUF goes."""
@@ -418,24 +489,27 @@ class Found:
     Args:
         published: The inputs digest of what is published, '' if nothing is.
         converted: Whether the converted GGUF is there.
+        merged: Whether the parts of a split GGUF have been merged.
         projector: Whether the converted projector is there.
         source: Whether files of the original repository are there.
     """
 
     published: str = ""
     converted: bool = False
+    merged: bool = False
     projector: bool = False
     source: bool = False
 
 
 #: What is to be done for a model, in this order.
-STEPS = ("fetch", "convert", "convert_projector", "ready", "quantise", "publish", "prune")
+STEPS = ("fetch", "convert", "convert_projector", "ready", "merge", "quantise", "publish", "prune")
 
 
 def steps(model: Model, found: Found) -> list[str]:
     """Return what is to be done for a model; nothing that is done already.
 
-    `fetch` brings the repository, `ready` the files that need no conversion, `prune` removes the original.
+    `fetch` brings the repository, `ready` the files that need no conversion, `merge` makes one file of a split GGUF,
+    `prune` removes the original.
     """
     if found.published == model.inputs_digest():
         return ["prune"] if found.source and not model.keep_source else []
@@ -449,16 +523,18 @@ def steps(model: Model, found: Found) -> list[str]:
             todo.add("fetch")
         if not model.keep_source and (found.source or "fetch" in todo):
             todo.add("prune")
-    if ready_sources(model):
+    if ready_sources(model, found):
         todo.add("ready")
+    if model.source.part_count > 1 and not found.merged:
+        todo.add("merge")
     if model.quantisation != NONE:
         todo.add("quantise")
     return [step for step in STEPS if step in todo]
 
 
-def ready_sources(model: Model) -> list[Source]:
+def ready_sources(model: Model, found: Found) -> list[Source]:
     """Return what is fetched and used as it is: a ready GGUF, a ready projector, an importance matrix."""
-    sources = [] if model.source.converts else [model.source]
+    sources = [] if model.source.converts or found.merged else [model.source]
     if model.projector and model.projector.source is not None:
         sources.append(model.projector.source)
     return sources + ([model.imatrix] if model.imatrix else [])

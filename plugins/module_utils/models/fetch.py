@@ -98,10 +98,15 @@ class Fetch:
     @property
     def local_path(self) -> str:
         """Where it is on the device itself, or '' for the network."""
-        if self.url.startswith("/"):
-            return self.url
-        split = urllib.parse.urlsplit(self.url)
-        return urllib.parse.unquote(split.path) if split.scheme == "file" else ""
+        return local_path(self.url)
+
+
+def local_path(url: str) -> str:
+    """Return where an address is on the device itself, or '' for the network."""
+    if url.startswith("/"):
+        return url
+    split = urllib.parse.urlsplit(url)
+    return urllib.parse.unquote(split.path) if split.scheme == "file" else ""
 
 
 def url_problem(url: str) -> str:

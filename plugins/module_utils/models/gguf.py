@@ -69,6 +69,24 @@ class Header:
     tensor_count: int
     data_offset: int
 
+    def problem(self, kind: str) -> str:
+        """Return why the file cannot be what it is meant for, model or projector; empty where it can."""
+        architecture = str(self.metadata.get("general.architecture", ""))
+        given = str(self.metadata.get("general.type", "model"))
+        is_projector = architecture == "clip" or given == "mmproj"
+        parts = self.metadata.get("split.count", 0)
+        if kind == "projector" and not is_projector:
+            return f"is not a projector (its architecture is {architecture or 'not given'})"
+        if kind == "model" and is_projector:
+            return "is a projector, not a model: name it as projector, and the model that it belongs to as source"
+        if kind == "model" and given != "model":
+            return f"is not a model (its general.type is {given})"
+        if isinstance(parts, int) and parts > 1:
+            return f"is one of {parts} parts of a split GGUF: give the parts back the names that llama-gguf-split makes"
+        if not architecture or not self.tensor_count:
+            return f"has no {'tensors' if architecture else 'architecture'}: nothing can be loaded from it"
+        return ""
+
     def shape(self) -> ModelShape:
         """Return what memory planning needs."""
         architecture = str(self.metadata.get("general.architecture", ""))
@@ -192,12 +210,30 @@ def read_header(path: str) -> Header:
             value = reader.value(kind)
             if value is not None:
                 metadata[key] = value
+        last = -1
         for _unused in range(tensor_count):
             reader.text()
             dimensions = reader.scalar("I")
             if dimensions > MAX_DIMENSIONS:
                 raise GgufError(f"{path} has a tensor of {dimensions} dimensions: it is torn")
-            reader.skip(8 * dimensions + 4 + 8)
+            reader.skip(8 * dimensions + 4)
+            last = max(last, reader.scalar("Q"))
         alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
         step = alignment if isinstance(alignment, int) and alignment > 0 else DEFAULT_ALIGNMENT
-        return Header(metadata, tensor_count, -(-file.tell() // step) * step)
+        data_offset = -(-file.tell() // step) * step
+        if tensor_count and data_offset + last >= size:
+            raise GgufError(f"{path} ends before its last tensor: it is torn")
+        return Header(metadata, tensor_count, data_offset)
+
+
+def checked_header(path: str, kind: str) -> Header:
+    """Read the header of a file that is meant to serve as a model or as a projector.
+
+    Raises:
+        GgufError: It cannot.
+        OSError: It cannot be read.
+    """
+    header = read_header(path)
+    if problem := header.problem(kind):
+        raise GgufError(f"{path} {problem}")
+    return header

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class Tools:
     def converter(self) -> str:
         """The script that makes a GGUF from a repository."""
         return os.path.join(self.converter_dir, "convert_hf_to_gguf.py")
+
+    @property
+    def gguf_split(self) -> str:
+        """The program that merges the parts of a split GGUF, beside llama-quantize."""
+        return os.path.join(os.path.dirname(self.quantize), "llama-gguf-split")
 
 
 @dataclass(frozen=True)
@@ -196,24 +202,38 @@ def conversion(model: Model, layout: Layout, tools: Tools, projector: bool) -> d
     }
 
 
-def ready(model: Model, source: Source, layout: Layout) -> dict[str, Any]:
-    """Return the arguments of fetching something that is used as it is."""
-    dest = layout.ready(model, source)
+def ready(model: Model, source: Source, layout: Layout) -> list[dict[str, Any]]:
+    """Return the arguments of fetching something that is used as it is, of a split GGUF all its parts."""
     if source.url:
-        return {"url": source.url, "sha256": source.sha256, "size": source.size, "dest": dest}
+        return [
+            {"url": part.url, "sha256": part.sha256, "size": part.size, "dest": dest}
+            for dest, part in layout.fetched(model, source).items()
+        ]
+    return [
+        {
+            "repo": source.repo,
+            "revision": source.revision,
+            # The names of files, not globs.
+            "include": [glob.escape(part.file) for part in source.parts()],
+            "exclude": [],
+            "dest": layout.ready_dir(model, source),
+        }
+    ]
+
+
+def merge(model: Model, layout: Layout, tools: Tools) -> dict[str, Any]:
+    """Return the arguments of merging the parts of a split GGUF."""
     return {
-        "repo": source.repo,
-        "revision": source.revision,
-        "include": [source.file],
-        "exclude": [],
-        "dest": dest[: -len(source.file) - 1],
+        "argv": [tools.gguf_split, "--merge", next(iter(layout.fetched(model, model.source))), OUTPUT],
+        "dest": layout.full(model),
+        "inputs": model.merged_inputs(),
     }
 
 
 def preparation(model: Model, found: Found, layout: Layout, tools: Tools) -> dict[str, Any]:
     """Return the steps that are left for a model, and their arguments."""
     left = steps(model, found)
-    fetched = [ready(model, source, layout) for source in ready_sources(model)]
+    fetched = [item for source in ready_sources(model, found) for item in ready(model, source, layout)]
     projectors = {"convert": False, "convert_projector": True}
     quantised = model.quantisation != NONE
     return {
@@ -231,6 +251,7 @@ def preparation(model: Model, found: Found, layout: Layout, tools: Tools) -> dic
         "ready_hub": [item for item in fetched if "repo" in item],
         "ready_url": [item for item in fetched if "url" in item],
         "conversions": [conversion(model, layout, tools, projectors[step]) for step in left if step in projectors],
+        "merges": [merge(model, layout, tools)] if "merge" in left else [],
         "quantised": {
             "src": layout.full(model),
             "dest": layout.quantised(model),
@@ -265,6 +286,8 @@ def tools_needed(preparations: Sequence[Mapping[str, Any]], tools: Tools) -> dic
         found[tools.converter] = (
             f"model_pipeline_converter_dir: there is no convert_hf_to_gguf.py in {tools.converter_dir}; {role}."
         )
+    if "merge" in left:
+        found[tools.gguf_split] = f"model_pipeline_quantize: there is no {tools.gguf_split} beside it; {role}."
     if "quantise" in left:
         found[tools.quantize] = f"model_pipeline_quantize: there is no {tools.quantize}; {role}."
     return found

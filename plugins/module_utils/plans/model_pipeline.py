@@ -19,7 +19,13 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     require_space,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import Found, Model
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import (
+    Found,
+    Layout,
+    Model,
+    ready_sources,
+    steps,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_access, read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     Directory,
@@ -30,6 +36,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import pipeline as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import derived
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import local_path
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import (
     MANIFEST,
     ManifestError,
@@ -55,6 +63,7 @@ def read_live(model: Model, inputs: decide.Inputs, host: Host) -> decide.Live:
     found = Found(
         published=str(manifest.get("inputs_digest", "")) if manifest and not wrong else "",
         converted=bool(derived(layout.converted(model), model.converted_inputs())),
+        merged=bool(derived(layout.ready(model, model.source), model.merged_inputs())),
         projector=bool(derived(layout.projector(model), model.converted_inputs())),
         source=os.path.isdir(layout.source_dir(model)),
     )
@@ -98,6 +107,29 @@ def disk_problem(inputs: decide.Inputs, pending: Sequence[Model]) -> list[str]:
     return []
 
 
+def unusable_files(model: Model, found: Found, layout: Layout) -> list[str]:
+    """Return which files of this host a model is to be made of and cannot: what comes from elsewhere is read later."""
+    kinds = {model.source: "model"}
+    if model.projector and model.projector.source:
+        kinds[model.projector.source] = "projector"
+    refused = []
+    for source in ready_sources(model, found):
+        for dest, part in layout.fetched(model, source).items():
+            path = local_path(part.url)
+            if not path or os.path.isfile(dest):
+                continue
+            try:
+                if source in kinds and source.part_count == 1:
+                    checked_header(path, kinds[source])
+                else:
+                    os.stat(path)
+            except OSError as error:
+                refused.append(f"{path} cannot be read on this host ({error.strerror}); put it there, or correct it")
+            except GgufError as error:
+                refused.append(str(error))
+    return [f"model_pipeline_models: the source of {model.name}: {sentence}." for sentence in refused]
+
+
 def is_models(directory: str) -> bool:
     """Return whether a directory is a model's of this role: it is published, or a part of one has arrived."""
     if read_json(os.path.join(directory, MANIFEST)).get("name") == os.path.basename(directory):
@@ -137,6 +169,10 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     receives = bool(cast.receive_url)
     live = {model.name: read_live(model, cast, host) for model in cast.models}
     left = [model for model in cast.models if decide.is_left(model, live[model.name], receives)]
+    making = [model for model in left if not receives and "ready" in steps(model, live[model.name].found)]
+    refusals = [sentence for model in making for sentence in unusable_files(model, live[model.name].found, cast.layout)]
+    if refusals:
+        return Plan(refusals=refusals)
     prepare = [] if receives else [decide.preparation(m, live[m.name].found, cast.layout, cast.tools) for m in left]
 
     root = cast.layout.models_path

@@ -22,6 +22,10 @@ SUM = "0123456789abcdef" * 4
 REPO = {"repo": "org/name", "revision": REVISION}
 READY = {**REPO, "file": "x.gguf"}
 URL = {"url": "https://example.org/x.gguf", "sha256": SUM}
+SPLIT_URL = {
+    "url": "https://models.lan/x-00001-of-00003.gguf?download=true",
+    "sha256": ["1" * 64, "2" * 64, "3" * 64],
+}
 
 TABLE_11_1 = "Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_0 Q4_K_S Q4_K_M Q5_0 Q5_K_S Q5_K_M Q6_K Q8_0"
 
@@ -111,7 +115,14 @@ def test_importance_matrix(name: str) -> None:
         (entry(source={**REPO, "exclude": [1]}), ".source.exclude", "list of globs"),
         (entry(source={**READY, "include": ["*"]}), ".source.include", "does not go with file"),
         (entry(source={**REPO, "file": "x.bin"}), ".source.file", "must be a .gguf"),
-        (entry(source={**REPO, "file": "x-00001-of-00002.gguf"}), ".source.file", "llama-gguf-split"),
+        (entry(source={**REPO, "file": "x-00002-of-00003.gguf"}), ".source.file", "is part 2 of 3: name the first"),
+        (entry(source=SPLIT_URL | {"sha256": SUM}), ".source.sha256", "a list of 3, one for each part in their order"),
+        (entry(source=SPLIT_URL | {"sha256": [SUM, SUM]}), ".source.sha256", "a list of 3"),
+        (entry(source=SPLIT_URL | {"sha256": [SUM, SUM, "0"]}), ".source.sha256", "it has 1 characters"),
+        (entry(source=SPLIT_URL | {"size": 5}), ".source.size", "leave it out"),
+        (entry(source={**URL, "sha256": [SUM, SUM]}), ".source.sha256", "must be one sha256; it has 2"),
+        (entry(projector=SPLIT_URL), ".projector.url", "merge it with llama-gguf-split first"),
+        (entry(imatrix={**REPO, "file": "x-00001-of-00002.gguf"}), ".imatrix.file", "llama-gguf-split"),
         (entry(source={**URL, "sha256": SUM[:-1]}), ".source.sha256", "it has 63 characters"),
         (entry(source={"url": URL["url"]}), ".source.sha256", "it is missing"),
         (entry(source={**URL, "url": "ftp://x/y"}), ".source.url", "http://"),
@@ -129,6 +140,35 @@ def test_refusals_name_the_place_and_the_fix(bad: Any, place: str, fix: str) -> 
     found, _, message = line.partition(": ")
     assert found == f"edge_slm_models[0]{place}"
     assert fix in message
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ({**REPO, "file": "q4/x-00001-of-00002.gguf"}, ["q4/x-00001-of-00002.gguf", "q4/x-00002-of-00002.gguf"]),
+        ({**REPO, "file": "x-00001-of-00001.gguf"}, ["x-00001-of-00001.gguf"]),
+        (READY, [READY["file"]]),
+    ],
+)
+def test_a_split_gguf_has_all_its_parts(source: dict[str, str], parts: list[str]) -> None:
+    model = one(source=source)
+    assert [part.file for part in model.source.parts()] == parts
+    assert ("merge" in steps(model, Found())) == (len(parts) > 1)
+    assert steps(model, Found(merged=len(parts) > 1))[-1] == "publish"
+
+
+def test_each_part_of_an_address_has_its_own_sha256() -> None:
+    model = one(source=SPLIT_URL)
+    assert [(part.url, part.sha256) for part in model.source.parts()] == [
+        (f"https://models.lan/x-0000{number}-of-00003.gguf?download=true", str(number) * 64) for number in (1, 2, 3)
+    ]
+    directory = Layout("/models", "/cache").ready_dir(model, model.source)
+    assert list(Layout("/models", "/cache").fetched(model, model.source)) == [
+        f"{directory}/x-0000{number}-of-00003.gguf" for number in (1, 2, 3)
+    ]
+    assert model.source.shown()["sha256"] == SPLIT_URL["sha256"]
+    assert steps(model, Found()) == ["ready", "merge", "publish"]
+    assert steps(model, Found(merged=True)) == ["publish"]
 
 
 def test_all_problems_at_once() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, read_header
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header, read_header
 
 STRING, ARRAY, UINT32 = 8, 9, 4
 
@@ -126,6 +126,41 @@ def test_data_offset_agrees_with_the_official_reader(tmp_path: Path, alignment: 
     header = read_header(str(path))
     assert header.data_offset == gguf.GGUFReader(path).data_offset
     assert (header.tensor_count, header.shape().context_length) == (2, 77)
+
+
+TENSOR = text("t") + struct.pack("<IQIQ", 1, 1, 0, 0)
+TYPE = ("general.type", STRING)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "kind", "problem"),
+    [
+        (LLAMA, "model", ""),
+        ([*LLAMA, number("split.count", 1)], "model", ""),
+        ([*LLAMA, number("split.count", 0)], "model", ""),
+        ([*LLAMA, number("split.count", 3)], "model", "is one of 3 parts of a split GGUF"),
+        ([*LLAMA, pair(*TYPE, text("mmproj"))], "model", "is a projector, not a model"),
+        ([*LLAMA, pair(*TYPE, text("imatrix"))], "model", "is not a model (its general.type is imatrix)"),
+        ([pair("general.architecture", STRING, text("clip"))], "model", "is a projector, not a model"),
+        ([pair("general.architecture", STRING, text("clip"))], "projector", ""),
+        (LLAMA, "projector", "is not a projector (its architecture is llama)"),
+        ([], "model", "has no architecture"),
+    ],
+)
+def test_what_a_file_can_serve_as(tmp_path: Path, pairs: list[bytes], kind: str, problem: str) -> None:
+    found = read_header(file(tmp_path / "m", pairs, [TENSOR + bytes(64)])).problem(kind)
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
+
+
+def test_a_vocabulary_serves_as_nothing(tmp_path: Path) -> None:
+    with pytest.raises(GgufError, match="has no tensors"):
+        checked_header(file(tmp_path / "m", LLAMA), "model")
+
+
+def test_a_file_that_ends_before_its_last_tensor(tmp_path: Path) -> None:
+    with pytest.raises(GgufError, match="ends before its last tensor"):
+        read_header(file(tmp_path / "m", LLAMA, [TENSOR]))
 
 
 WHOLE = [*LLAMA, number("x", 1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import H
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "model_pipeline"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
 SHA256 = hashlib.sha256(b"weights").hexdigest()
-READY = {"name": "m", "source": {"path": "/srv/m.gguf", "sha256": SHA256}}
+READY = {"name": "m", "source": {"url": "https://models.lan/m.gguf", "sha256": SHA256}}
 REPO = {"name": "m", "source": {"repo": "org/m", "revision": "0" * 40}}
 OLLAMA = {"name": "o", "source": {"ollama": "phi3:mini", "digest": f"sha256:{SHA256}"}}
 FILE = f"{SHA256[:12]}.gguf"
@@ -223,6 +224,67 @@ def test_wrong_inputs_are_refused(tmp_path: Path, changes: dict[str, Any], sente
     assert [text for text in found.refusals if not text.startswith(sentence)] == []
     assert found.refusals
     assert found.pending == []
+
+
+def gguf(path: Path, tensors: int = 1, **metadata: str) -> str:
+    """Write a GGUF that is nothing but its header; return its path."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    header = b"GGUF" + struct.pack("<IQQ", 3, tensors, len(metadata))
+    pairs = [text(f"general.{key}") + struct.pack("<I", 8) + text(value) for key, value in metadata.items()]
+    path.write_bytes(header + b"".join([*pairs, (text("t") + struct.pack("<IQIQ", 1, 1, 0, 0)) * tensors, bytes(64)]))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tensors", "metadata", "sentence"),
+    [
+        ("source", 1, {"architecture": "llama"}, ""),
+        ("source", 1, {"architecture": "llama", "type": "model"}, ""),
+        ("source", 0, {"architecture": "llama"}, "has no tensors"),
+        ("source", 1, {}, "has no architecture"),
+        ("source", 1, {"architecture": "clip"}, "is a projector, not a model: name it as projector"),
+        ("source", 1, {"architecture": "llama", "type": "adapter"}, "is not a model (its general.type is adapter)"),
+        ("projector", 1, {"architecture": "clip"}, ""),
+        ("projector", 1, {"architecture": "llama"}, "is not a projector (its architecture is llama)"),
+        ("projector", 0, {"architecture": "clip"}, "has no tensors"),
+        ("source", -1, {}, "cannot be read on this host (No such file or directory)"),
+        ("projector", -1, {}, "cannot be read on this host"),
+        ("imatrix", -1, {}, "cannot be read on this host"),
+    ],
+)
+def test_a_file_of_the_host_that_cannot_serve_is_refused(
+    tmp_path: Path, kind: str, tensors: int, metadata: dict[str, str], sentence: str
+) -> None:
+    path = tmp_path / "x.gguf"
+    if tensors >= 0:
+        gguf(path, tensors, **metadata)
+    entry = {**READY, "quantisation": "Q4_0", kind: {"path": str(path), "sha256": SHA256}}
+    found = ask(tmp_path, models=[entry])
+    assert bool(found.refusals) == bool(sentence)
+    assert "".join(found.refusals).startswith("model_pipeline_models: the source of m: " if sentence else "")
+    assert sentence in "".join(found.refusals)
+    assert ask(tmp_path, models=[entry], receive_url=URL).refusals == [], "a device that receives does not need it"
+
+
+def test_the_parts_of_a_split_gguf_are_fetched_and_merged(tmp_path: Path) -> None:
+    entry = {"name": "m", "source": {"repo": "org/m", "revision": "0" * 40, "file": "q[4]/x-00001-of-00002.gguf"}}
+    found = ask(tmp_path, models=[entry])
+    assert any("llama-gguf-split" in text for text in found.waiting)
+    (prepare,) = found.needs["prepare"]
+    assert prepare["steps"] == ["ready", "merge", "publish"]
+    (fetched,) = prepare["ready_hub"]
+    assert fetched["include"] == ["q[[]4]/x-00001-of-00002.gguf", "q[[]4]/x-00002-of-00002.gguf"]
+    (merge,) = prepare["merges"]
+    assert merge["argv"][1:] == ["--merge", f"{fetched['dest']}/q[4]/x-00001-of-00002.gguf", "{output}"]
+    assert merge["dest"] == prepare["published"]["model"]
+    Path(merge["dest"]).parent.mkdir(parents=True)
+    Path(merge["dest"]).write_text("merged")
+    write_json(f"{merge['dest']}.json", {"inputs": merge["inputs"], "size": 6, "sha256": SHA256})
+    (again,) = ask(tmp_path, models=[entry]).needs["prepare"]
+    assert (again["steps"], again["ready_hub"], again["merges"]) == (["publish"], [], [])
 
 
 def test_absent_removes_models_and_cache_and_nothing_else(tmp_path: Path) -> None:
