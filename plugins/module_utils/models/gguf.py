@@ -188,7 +188,7 @@ def token_texts(path: str, numbers: Collection[int]) -> dict[int, str]:
             if (kind, item_kind) != (ARRAY, STRING):
                 break
             return {
-                number: text for number, text in enumerate(reader.text() for _ in range(count)) if number in numbers
+                number: text for number, text in enumerate(reader.text() for _item in range(count)) if number in numbers
             }
     return {}
 
