@@ -79,7 +79,8 @@ class ChatTemplate:
                     messages=messages, add_generation_prompt=answer, bos_token=self.bos, eos_token=self.eos
                 )
             except Exception as error:  # whatever a template does wrong
-                raise NotCarriedOver(f"it takes no conversation of {', '.join(r for r, _text in conversation)}") from error
+                roles = ", ".join(role for role, _text in conversation)
+                raise NotCarriedOver(f"it takes no conversation of {roles}") from error
             # Where the tokenizer adds it the engines see to it that it is not there twice.
             return rendered[len(self.bos) :] if self.adds_bos and rendered.startswith(self.bos) else rendered
 
