@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo demo-down test lint unit molecule core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -22,6 +22,9 @@ demo: env  ## The main job: a local fleet of containers serves a real model and 
 	tools/host-packages openssh-client
 	tools/host-docker
 	python tools/demo.py up
+
+shell: env  ## Log in to a device of the demo (make shell HOST=jetson-01)
+	@python tools/demo.py shell $(or $(HOST),pi-01)
 
 demo-down: env  ## Remove every trace of the demo
 	python tools/demo.py down

@@ -21,7 +21,9 @@ from openai import OpenAI
 
 ROOT = Path(__file__).resolve().parents[1]
 INVENTORY = ROOT / "inventory/demo"
-KEY_FILE = ROOT / ".cache/fleet/api-key"
+#: What inventory/demo/group_vars/all/fleet.yml names.
+FLEET_DIR = ROOT / ".cache/fleet"
+KEY_FILE = FLEET_DIR / "api-key"
 ENDPOINTS = ROOT / ".demo/endpoints.json"
 #: What was made once on this machine: llama.cpp's objects and web UI, Go's modules and objects.
 VOLUMES = ("edge-slm-ccache", "edge-slm-go")
@@ -43,10 +45,8 @@ def make_key() -> None:
 
 def how_to_look(host: str) -> str:
     """Return the commands with which a person looks at a device of the demo."""
-    container = f"edge-slm-demo-{host}"
     return (
-        f"  look:  docker exec -it {container} journalctl --no-pager -n 50\n"
-        f"         docker exec -it {container} systemctl --failed\n"
+        f"  look:  make shell HOST={host}, and there: sudo systemctl --failed; sudo journalctl --no-pager -n 50\n"
         "  again: make demo (it goes on where it stopped)"
     )
 
@@ -149,8 +149,21 @@ def up() -> None:
     sources.describe(chosen)
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
     print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
+    print("look       make shell HOST=jetson-01")
     print("run again  ansible-playbook site.yml -i inventory/demo")
     print("stop       make demo-down")
+
+
+def shell(host: str) -> None:
+    """Become a login on a device of the demo, over SSH: `docker exec` cannot enter one in which Docker runs."""
+    command = ["ansible-inventory", "--inventory", str(INVENTORY), "--host", host]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise DemoError(f"HOST={host}: the demo has no such device; see {INVENTORY.relative_to(ROOT)}/hosts.yml.")
+    variables = json.loads(found.stdout)
+    known_hosts = FLEET_DIR / f"known_hosts-{variables['fleet_network']}"
+    options = ["-i", str(FLEET_DIR / "id_ed25519"), "-o", f"UserKnownHostsFile={known_hosts}"]
+    os.execvp("ssh", ["ssh", *options, f"{variables['ansible_user']}@{variables['fleet_address']}"])  # noqa: S606
 
 
 def down() -> None:
@@ -168,9 +181,15 @@ def down() -> None:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["up", "down"])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("up")
+    verbs.add_parser("down")
+    verbs.add_parser("shell").add_argument("host")
+    given = parser.parse_args()
     try:
-        {"up": up, "down": down}[parser.parse_args().verb]()
+        if given.verb == "shell":
+            shell(given.host)
+        {"up": up, "down": down}[given.verb]()
     except (DemoError, subprocess.CalledProcessError) as error:
         print(f"\nThe demo failed.\n\n{error}", file=sys.stderr)
         return 1
