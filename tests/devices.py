@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,15 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> Non
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(0.2)
+
+
+def wait_for_boot(host: Any) -> None:
+    """Wait until a device that lost its power has booted again."""
+
+    def booted() -> bool:
+        with suppress(RuntimeError):  # what testinfra makes of an sshd that does not answer
+            host.run("systemctl is-system-running --wait")
+            return True
+        return False
+
+    wait_until(booted, "the device boots")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from devices import FLEET, NETWORK, connect, managed, wait_until
+from devices import FLEET, NETWORK, connect, managed, wait_for_boot
 from jetson import HOST, NEW, converge, digests, playing, refused, wait_for_answer
 
 BLOBS = "/var/lib/docker-registry/docker/registry/v2/blobs/sha256"
@@ -67,18 +67,6 @@ def arrived(host: Any, models: str) -> int:
     """Return how many bytes of a file that is being pulled are on the disk."""
     found = host.run(f"stat --format '%b' {models}/models/blobs/*-partial")
     return sum(int(blocks) * 512 for blocks in found.stdout.split())
-
-
-def wait_for_boot(host: Any) -> None:
-    """Wait until a device that lost its power has booted again."""
-
-    def booted() -> bool:
-        with suppress(RuntimeError):  # what testinfra makes of an sshd that does not answer
-            host.run("systemctl is-system-running --wait")
-            return True
-        return False
-
-    wait_until(booted, f"{HOST} boots")
 
 
 def test_a_model_that_the_registry_does_not_have(host: Any) -> None:
