@@ -383,6 +383,18 @@ class Size:
     held: bool
 
 
+def check_contexts(inputs: Inputs, problems: Problems) -> None:
+    """Refuse a context that a registry's model cannot be given: its digest covers its parameters."""
+    for number, entry in enumerate(inputs.models):
+        context = str(entry.get("context") or inputs.context_length)
+        if entry.get("digest") and context != str(inputs.context_length):
+            problems.add(
+                f"models[{number}].context",
+                f"{context} is not what models of a registry get, which is jetson_ollama_context_length, "
+                f"{inputs.context_length}; set that to {context}, or take the model's GGUF.",
+            )
+
+
 def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, unfit: Problems) -> None:
     """Refuse models that do not fit the board's memory, with the numbers."""
     budget = memory_mib - inputs.memory_reserve_mib

@@ -493,6 +493,8 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     refusals = Problems(prefix=f"{decide.ROLE}_")
     cast = decide.parse_inputs(inputs, refusals)
     models = parse_models(cast.models, refusals, published=True)
+    if not refusals.found:
+        decide.check_contexts(cast, refusals)
     unfit = [] if host.jetson["supported"] else [host.jetson["refusal"]]
     if refusals.found or unfit:
         return Plan(refusals=refusals.found, unfit=unfit)

@@ -32,6 +32,26 @@ def inputs(**changes: Any) -> Inputs:
     return found
 
 
+@pytest.mark.parametrize(
+    ("entry", "refused"),
+    [
+        ({"digest": "sha256:1"}, False),
+        ({"digest": "sha256:1", "context": None}, False),
+        ({"digest": "sha256:1", "context": 4096}, False),
+        ({"digest": "sha256:1", "context": "4096"}, False),
+        ({"digest": "sha256:1", "context": 8192}, True),
+        ({"published": "m", "context": 8192}, False),
+        ({"path": "/m.gguf", "sha256": "1", "context": 8192}, False),
+    ],
+)
+def test_a_context_that_a_registry_s_model_cannot_get(entry: dict[str, Any], refused: bool) -> None:
+    found = Problems(prefix="jetson_ollama_")
+    decide.check_contexts(inputs(context_length=4096, models=[{"name": "phi3:mini", **entry}]), found)
+    assert [problem.startswith("jetson_ollama_models[0].context: 8192 is not") for problem in found.found] == (
+        [True] if refused else []
+    )
+
+
 def problems(**changes: Any) -> str:
     problems = Problems(prefix="jetson_ollama_")
     decide.parse_inputs(values(**changes), problems)
