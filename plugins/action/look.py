@@ -11,10 +11,11 @@ from ansible.errors import AnsibleError
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BUILDER, Question
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import FleetError, plan_device
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import check, misspelt
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import misspelt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
@@ -106,7 +107,8 @@ class ActionModule(LookingAction):
         specs = read_fleet_variables()
         problems = Problems()
         templar = Templar(loader=self._loader, variables=variables)
-        for name in [name for name in specs if name in variables]:
+        # Lists of entries are left to what reads them.
+        for name in [name for name in specs if name in variables and specs[name].get("elements") != "dict"]:
             try:
                 check(name, templar.template(variables[name]), specs[name], problems)
             except AnsibleError as error:

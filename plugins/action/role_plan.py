@@ -37,4 +37,4 @@ class ActionModule(LookingAction):
                 "Still pending after the role has done its work: " + "; ".join(plan["pending"]) + ". "
                 "Look at `systemctl --failed` and `journalctl -p warning -b` there."
             )
-        return {**result, "changed": False, "ansible_facts": answers.facts, **plan}
+        return {**result, "changed": False, "ansible_facts": answers.facts, "empty": answers.inputs[role].empty, **plan}

@@ -18,12 +18,13 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 @dataclass
 class Answers:
-    """What the host returned. `failure` is the module's result where it has none."""
+    """What the host returned, and what it was asked with. `failure` is the module's result where it has none."""
 
     plans: dict[str, dict[str, Any]]
     facts: dict[str, Any]
     timings: dict[str, float]
     diff: list[dict[str, Any]]
+    inputs: Mapping[str, Inputs]
     failure: dict[str, Any] | None = None
 
 
@@ -65,10 +66,10 @@ class LookingAction(ActionBase):  # type: ignore[misc]
             task_vars=task_vars,
         )
         if answer.get("failed") or answer.get("unreachable") or "plans" not in answer:
-            return Answers(plans, {}, {}, [], answer)
+            return Answers(plans, {}, {}, [], asked, answer)
         timings = {"inputs": collected - started, "module": time.monotonic() - collected}
         for name, plan in answer["plans"].items():
             controller_side.after(asked[name], plan)
             plans[name] = plan
         timings = {name: round(seconds, 3) for name, seconds in timings.items()}
-        return Answers(plans, answer["facts"], {**timings, **answer["timings"]}, answer["diff"])
+        return Answers(plans, answer["facts"], {**timings, **answer["timings"]}, answer["diff"], asked)

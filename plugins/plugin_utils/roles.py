@@ -20,6 +20,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check, without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import PLACEHOLDER
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.unit_hardening import UNIT_HARDENING
 
@@ -90,7 +92,8 @@ class Inputs:
         role: The role.
         values: By name without the role's prefix; secrets are replaced by their numbers.
         secrets: The secrets.
-        refusals: Inputs that could not be evaluated, and variables that are not inputs.
+        refusals: Inputs that could not be evaluated or are not valid, and variables that are not inputs.
+        empty: Defaults of those inputs that were given without a value (null), by their full names.
         written_as: The fleet's variable that an input's value comes from, by the input's full name.
         templar: Evaluates further expressions in the role's scope.
         loader: Of the play: reads files of the controller, those that are encrypted by ansible-vault, too.
@@ -100,6 +103,7 @@ class Inputs:
     values: dict[str, Any] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    empty: dict[str, Any] = field(default_factory=dict)
     written_as: dict[str, str] = field(default_factory=dict)
     templar: Templar = field(default_factory=Templar)
     loader: DataLoader = field(default_factory=DataLoader)
@@ -170,6 +174,15 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
             problem = NOT_SET if variable and scope.get(variable) is None else f"cannot be evaluated: {error}"
             inputs.refusals.append(inputs.by_the_operators_names(f"{full}: {problem}"))
             continue
+        if value is None and full in role.variables:
+            scope[full] = role.variables[full]
+            value = inputs.empty[full] = inputs.templar.template(scope[full])
+        value = without_nulls(value)
+        # What a role is removed with is judged by its plan, whatever is wrong with the rest.
+        if inputs.values.get("state") != "absent":
+            problems = Problems()
+            check(full, value, option, problems)
+            inputs.refusals += map(inputs.by_the_operators_names, problems.found)
         inputs.values[full[len(name) + 1 :]] = _without_secrets(value, option, inputs.secrets)
     return inputs
 
@@ -177,8 +190,6 @@ def collect(name: str, loader: DataLoader, variables: Mapping[str, Any], secrets
 def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str]) -> object:
     """Return a value with its secrets, by its specification, moved to the list of secrets; other texts are plain."""
     suboptions = option.get("options", {})
-    if option.get("no_log") and isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)  # a key of digits that was not quoted
     # Where a dictionary with a secret is wanted, a bare string is most likely the secret itself.
     if isinstance(value, str) and (option.get("no_log") or any(part.get("no_log") for part in suboptions.values())):
         # A file, or a block of YAML, ends in a line end, which belongs to no secret.

@@ -108,8 +108,9 @@ def test_main_is_a_table_of_contents(role: Path) -> None:
 
 
 def test_validate_asks_the_plan_and_nothing_else(role: Path) -> None:
-    (task,) = load(role / "tasks" / "validate.yml")
+    task, defaults = load(role / "tasks" / "validate.yml")
     assert task["edge_slm.fleet.role_plan"]["role"] == role.name
+    assert defaults["loop"] == f"{{{{ __{role.name}_plan.empty | dict2items }}}}"
 
 
 def test_it_can_be_removed(role: Path) -> None:
@@ -135,6 +136,8 @@ def test_internals_are_marked(role: Path) -> None:
             names.add(task.get("loop_control", {}).get("loop_var", "item"))
         if index := task.get("loop_control", {}).get("index_var"):
             names.add(index)
+    # The inputs that validate.yml gives their defaults have the names that the plan returns.
+    names.discard(f"{{{{ __{role.name}_input.key }}}}")
     assert sorted(name for name in names if not name.startswith(f"__{role.name}_")) == []
 
 

@@ -16,6 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check, without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 
 #: Types that llama-quantize knows (b11434, `llama-quantize --help`). True: needs an importance matrix.
@@ -81,6 +82,9 @@ SPLIT_GGUF = re.compile(r"-(\d{5})-of-(\d{5})\.gguf(?=$|\?)")
 
 MODEL_KEYS = frozenset({"name", "source", "outtype", "quantisation", "projector", "imatrix", "keep_source"})
 SOURCE_KEYS = frozenset({"repo", "revision", "include", "exclude", "file", "url", "path", "sha256", "size"})
+#: Those of them that are texts.
+MODEL_TEXTS = ("name", "outtype", "quantisation")
+SOURCE_TEXTS = ("repo", "revision", "file", "url", "path")
 
 
 class CatalogueError(Exception):
@@ -224,7 +228,7 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise CatalogueError(f"{variable}: must be a list of models")
     seen: dict[str, int] = {}
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(without_nulls(entries)):
         place = f"{variable}[{number}]"
         if not isinstance(entry, Mapping):
             problems.add(place, "must be a dictionary with name and source")
@@ -242,16 +246,17 @@ def parse_catalogue(entries: object, variable: str = "model_pipeline_models") ->
     return models
 
 
-def _model(place: str, entry: Mapping[str, Any], problems: Problems) -> Model:
-    """Read one entry."""
+def _model(place: str, entry: Mapping[str, Any], problems: Problems) -> Model | None:
+    """Read one entry; None where it cannot be read."""
     problems.unknown_keys(place, entry, MODEL_KEYS)
+    if not _are_texts(place, entry, MODEL_TEXTS, problems):
+        return None
     name = entry.get("name", "")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         problems.add(
             f"{place}.name",
             f"{name!r} must start with a-z or 0-9 and go on with a-z, 0-9, dot, underscore or hyphen",
         )
-        name = str(name)
     source = _source(f"{place}.source", entry.get("source"), problems, convertible=True)
     keep_source = as_bool(entry.get("keep_source", False), f"{place}.keep_source", problems)
     imatrix = None
@@ -266,6 +271,14 @@ def _model(place: str, entry: Mapping[str, Any], problems: Problems) -> Model:
         imatrix=imatrix,
         keep_source=keep_source,
     )
+
+
+def _are_texts(place: str, given: Mapping[str, Any], keys: Sequence[str], problems: Problems) -> bool:
+    """Return whether values are texts; note those that are not, which YAML may have made of what was written."""
+    known = len(problems.found)
+    for key in keys:
+        check(f"{place}.{key}", given.get(key), {"type": "str"}, problems)
+    return len(problems.found) == known
 
 
 def _outtype(place: str, entry: Mapping[str, Any], source: Source, problems: Problems) -> str:
@@ -328,6 +341,8 @@ def _source(place: str, given: object, problems: Problems, convertible: bool) ->
         problems.add(place, f"must be {forms}")
         return Source()
     problems.unknown_keys(place, given, SOURCE_KEYS)
+    if not _are_texts(place, given, SOURCE_TEXTS, problems):
+        return Source()
     kinds = [kind for kind in ("repo", "url", "path") if given.get(kind)]
     if len(kinds) != 1:
         found = f"names {' and '.join(kinds)}: choose one" if kinds else "names none"
@@ -406,7 +421,12 @@ def _address(place: str, kind: str, given: Mapping[str, Any], problems: Problems
 
 def _sums(place: str, given: object, count: int, problems: Problems) -> list[str]:
     """Read the sha256 of a file, or those of all parts of a split GGUF."""
-    sums = [str(one or "").lower() for one in (given if isinstance(given, (list, tuple)) else [given])]
+    listed = list(given) if isinstance(given, (list, tuple)) else [given or ""]
+    known = len(problems.found)
+    check(place, listed, {"type": "list", "elements": "str"}, problems)
+    sums = [str(one).lower() for one in listed]
+    if len(problems.found) > known:
+        return [""] * count
     if len(sums) != count:
         wanted = f"a list of {count}, one for each part in their order" if count > 1 else "one sha256"
         problems.add(place, f"must be {wanted}; it has {len(sums)}: sha256sum prints them")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import MODEL_KEYS, from_registry
 
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
@@ -98,8 +99,8 @@ def plan_device(services: object, models: object, board: str) -> DevicePlan:
         FleetError: With every problem found.
     """
     problems = Problems()
-    services = _entries("edge_slm_services", services, "{model: NAME}", problems)
-    models = _entries("edge_slm_models", models, "{name: NAME, source: …}", problems)
+    services = _entries("edge_slm_services", without_nulls(services), "{model: NAME}", problems)
+    models = _entries("edge_slm_models", without_nulls(models), "{name: NAME, source: …}", problems)
     if problems.found:
         raise FleetError("\n".join(problems.found))
     catalogue = {str(m["name"]): m for m in models if isinstance(m, Mapping) and "name" in m}

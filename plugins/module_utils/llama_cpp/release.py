@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split")
@@ -258,6 +259,11 @@ def check_source(source: Mapping[str, Any], problems: Problems) -> None:
         return
     for name in sorted(set(map(str, source)) - _SOURCE_KEYS[kind]):
         problems.add(f"source.{name}", f"is not known beside {kind}; it takes {', '.join(sorted(_SOURCE_KEYS[kind]))}.")
+    known = len(problems.found)
+    for name in sorted(source.keys() - {"size"}):
+        check(f"source.{name}", source[name], {"type": "str"}, problems)
+    if len(problems.found) > known:
+        return
     if kind == "git" and not HEX40.fullmatch(str(source.get("commit", ""))):
         problems.add(
             "source.commit",

@@ -144,7 +144,11 @@ def _client(values: Mapping[str, Any], problems: Problems) -> tuple[str, str, st
 
 def _environment(values: Mapping[str, Any], problems: Problems) -> dict[str, str]:
     """Return the operator's own variables of the server."""
-    found = {name: str(value) for name, value in _mapping(values, "environment", problems).items()}
+    given = _mapping(values, "environment", problems)
+    for name, value in given.items():
+        if isinstance(value, (bool, float)):
+            problems.add(f"environment.{name}", f"must be a text; YAML has taken it for {value}: quote it.")
+    found = {name: str(value) for name, value in given.items()}
     for name in found:
         if name in OWN_VARIABLES:
             problems.add(f"environment.{name}", "belongs to the role; use the input made for it, or take it out.")

@@ -52,6 +52,12 @@ def test_credentials_of_an_address_are_neither_shown_nor_published() -> None:
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize("key", ["outtype", "quantisation", "projector", "imatrix", "keep_source"])
+def test_a_key_without_a_value_is_not_given(key: str) -> None:
+    assert one(**{key: None}) == one()
+    assert one(source={**REPO, "include": None, "file": None}) == one()
+
+
 def test_defaults_of_a_conversion() -> None:
     model = one()
     assert (model.outtype, model.quantisation, model.projector, model.keep_source) == (
@@ -95,7 +101,11 @@ def test_importance_matrix(name: str) -> None:
         (entry(name="A b"), ".name", "a-z"),
         (entry(name="-x"), ".name", "a-z"),
         (entry(name="../x"), ".name", "a-z"),
-        (entry(name=7), ".name", "a-z"),
+        (entry(name=7), ".name", "YAML has taken it for 7: quote it"),
+        (entry(quantisation=False), ".quantisation", "YAML has taken it for False: quote it"),
+        (entry(source={**REPO, "revision": 1234}), ".source.revision", "quote it"),
+        (entry(source={**REPO, "file": ["x.gguf"]}), ".source.file", "must be a text; it is ['x.gguf']"),
+        (entry(source={**URL, "sha256": 12}), ".source.sha256[0]", "quote it"),
         (entry(quantization="Q4_0"), ".quantization", "did you mean quantisation?"),
         (entry(quantisation="Q4_K_X"), ".quantisation", "did you mean Q4_K_"),
         (entry(quantisation="banana"), ".quantisation", "is not a type that llama-quantize knows"),

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import check, misspelt
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import misspelt
 
 ROOT = Path(__file__).resolve().parents[3]
 SPECS: dict[str, Any] = yaml.safe_load((ROOT / "meta/fleet_variables.yml").read_text(encoding="utf-8"))
@@ -81,9 +82,10 @@ def test_every_variable_that_playbooks_read_with_a_default_is_specified() -> Non
         ("edge_slm_artifact_url", ["http://a"], "must be a text; it is ['http://a']."),
         ("edge_slm_tls_mode", False, ""),
         ("edge_slm_tls_mode", "fleet_ca", ""),
-        ("edge_slm_tls_mode", True, "'True' is not known; give off, fleet_ca, given."),
+        ("edge_slm_tls_mode", True, "must be a text; YAML has taken it for True: quote it."),
+        ("edge_slm_tls_mode", "on", "'on' is not known; give off, fleet_ca, given."),
+        ("edge_slm_tls_names", "pi.lan", "is not a list; write ['pi.lan']."),
         ("edge_slm_tls_ca_dir", {"a": 1}, "must be a text; it is {'a': 1}."),
-        ("edge_slm_models", "anything", ""),
     ],
 )
 def test_a_value(name: str, value: object, problem: str) -> None:

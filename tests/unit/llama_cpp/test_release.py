@@ -97,6 +97,7 @@ def test_source_kind(source: dict[str, str], kind: str) -> None:
         ({"source": without(ARCHIVE, "version")}, "llama_cpp_source.version", "for example b11434"),
         ({"source": {**GIT, "git": "https://me:hunter2@git.lan/x"}}, "llama_cpp_source.git", "holds credentials"),
         ({"source": {**ARCHIVE, "archive": "https://tok@git.lan/x"}}, "llama_cpp_source.archive", "holds credentials"),
+        ({"source": {**ARCHIVE, "version": 1.1}}, "llama_cpp_source.version", "YAML has taken it for 1.1: quote it"),
         ({"source": {**ARCHIVE, "version": "../x"}}, "llama_cpp_source.version", "name what the archive holds"),
         ({"source": without(RELEASE, "key")}, "llama_cpp_source.key", "the release's descriptor"),
         ({"source": {**RELEASE, "key": "a/b"}}, "llama_cpp_source.key", "the release's descriptor"),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,25 @@ class ActionModule(ActionBase):
 '''
 
 
-def changed(value: object, place: str) -> object:
-    """Return another value of the same type, which shows the place that it was set in."""
+def changed(option: Mapping[str, Any], place: str) -> object:
+    """Return another value that is valid by its type, which shows the place that it was set in where it can."""
+    value = option.get("default")
+    if "choices" in option:
+        others = [choice for choice in option["choices"] if choice not in (value, "absent")] or [value]
+        return others[PLACES.index(place) % len(others)]
+    text = f"{{{{ marker }}}} {place}"
+    if "options" in option:
+        required = {name: part["type"] for name, part in option["options"].items() if part.get("required")}
+        return [{name: [text] if kind == "list" else text for name, kind in required.items()}]
+    if option.get("elements") == "dict":
+        return [{"set": text}]
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
         return value + 1 + PLACES.index(place)
     if isinstance(value, list):
-        return [f"{{{{ marker }}}} {place}"]
-    return {"set": f"{{{{ marker }}}} {place}"} if isinstance(value, dict) else f"{{{{ marker }}}} {place}"
+        return [text]
+    return {"set": text} if isinstance(value, dict) else text
 
 
 def write_fleet(folder: Path, place: str) -> list[str]:
@@ -59,7 +70,7 @@ def write_fleet(folder: Path, place: str) -> list[str]:
         for full, option in read_role(role).options.items():
             # A weaker place has another value: what counts is the stronger one.
             for weaker in PLACES[1 : PLACES.index(place) + 1]:
-                values[weaker][full] = changed(option.get("default"), weaker)
+                values[weaker][full] = changed(option, weaker)
     for name in ("group_vars", "host_vars"):
         (folder / name).mkdir()
     (folder / "group_vars/all.yml").write_text(json.dumps(values["group_vars"]))
@@ -132,6 +143,22 @@ def test_every_input_is_collected_as_the_role_sees_it(tmp_path: Path, place: str
 def variables(**more: object) -> dict[str, object]:
     """Return a host's variables with templates that Ansible trusts."""
     return {"inventory_hostname_short": "pi-01", **more}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_null_is_not_given(role: str) -> None:
+    """Every input of every role without a value is as if it were not there, in a template, too."""
+    defaults = collect(role, DataLoader(), variables())
+    for nothing in (None, trust_as_template("{{ none }}")):
+        inputs = collect(role, DataLoader(), variables(**dict.fromkeys(read_role(role).options, nothing)))
+        assert (inputs.refusals, inputs.values) == ([], defaults.values)
+        assert {f"{role}_{name}": value for name, value in defaults.values.items()} == inputs.empty
+
+
+def test_a_key_without_a_value_is_not_given() -> None:
+    given = [{"name": "m", "source": {"url": "x", "size": None}, "quantisation": None}]
+    inputs = collect("model_pipeline", DataLoader(), variables(model_pipeline_models=given))
+    assert inputs.values["models"] == [{"name": "m", "source": {"url": "x"}}]
 
 
 def test_an_undefined_input_refuses_its_role_alone() -> None:
