@@ -222,6 +222,8 @@ class Live:
     #: What would not count of the drop-in, in sentences.
     overruled: tuple[str, ...] = ()
     ssh_ports: tuple[int, ...] = ()
+    #: Why sshd does not take the further options; '' where it does, or is not there yet.
+    sshd_refuses: str = ""
     #: Where the current SSH connection comes from and who has logged in; '' for other connections.
     controller: str = ""
     controller_user: str = ""
@@ -333,6 +335,11 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
             refuse("ssh_options", f"{name} has an input of its own: set host_baseline_{own}.")
         elif not re.fullmatch(r"[A-Za-z0-9]+", name) or "\n" in value or name.lower() in ("match", "include"):
             refuse("ssh_options", f"{name!r} cannot stand in a drop-in; see sshd_config(5) for what can.")
+    if live.sshd_refuses:
+        refuse("ssh_options", f"sshd does not take them: {live.sshd_refuses}; see sshd_config(5).")
+    for index, user in enumerate(inputs.ssh_allow_users):
+        if not re.fullmatch(r"[^\s,]+", user):
+            refuse(f"ssh_allow_users[{index}]", f"{user!r} is not a user's name or a pattern of names.")
     for index, cidr in enumerate(inputs.ssh_cidrs):
         fault = firewall.network_problem(cidr)
         if fault:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import glob
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text, write_text
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import SshConnection
 
 MAIN = "/etc/ssh/sshd_config"
@@ -102,3 +103,20 @@ def copy(texts: Mapping[str, str], directory: str) -> dict[str, str]:
         there = INCLUDE.sub(lambda line: OWN_DIR.sub(f"{directory}/sshd_config.d/", line[0]), text)
         write_text(copies[path], there, 0o600)
     return copies
+
+
+def refused(options: Mapping[str, str]) -> str:
+    """Return why sshd does not take options, in its own words; '' where it does, or is not there yet."""
+    command = find_command("sshd")
+    if not command or not options:
+        return ""
+    arguments = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    done = subprocess.run(
+        [command, "-t", "-f", os.devnull, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    # Host keys may be missing, too: what it says of the options begins like this.
+    return "".join(line.strip() for line in done.stderr.splitlines() if line.startswith("command-line"))

@@ -120,6 +120,8 @@ class Inputs:
     def of(cls, values: Mapping[str, Any]) -> Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
         wrong = Problems(prefix="jetson_baseline_")
+        # What the tasks alone take.
+        as_int(values["reboot_timeout"], "reboot_timeout", 10, 86400, wrong)
         return cls(
             state="present",
             power_mode=str(values["power_mode"] or "").strip(),

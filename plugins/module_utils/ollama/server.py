@@ -13,10 +13,12 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DISK_RESERVE
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Image, parse_image
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import models as ollama_models
 
 ROLE = "jetson_ollama"
@@ -137,6 +139,8 @@ def _client(values: Mapping[str, Any], problems: Problems) -> tuple[str, str, st
     if client == "release":
         if not url:
             problems.add("client_url", "is empty; give the URL of ollama-linux-arm64.tar.zst of a release.")
+        elif problem := url_problem(url):
+            problems.add("client_url", f"{shown_url(url)!r} {problem}.")
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             problems.add("client_sha256", "must be the tarball's sha256, 64 hexadecimal digits.")
     return client, url, sha256

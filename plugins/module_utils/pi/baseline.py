@@ -74,6 +74,8 @@ class Inputs:
     def of(cls, values: Mapping[str, Any]) -> Inputs:
         """Cast raw values, which are named like the inputs without the role's name."""
         wrong = Problems(prefix="pi_baseline_")
+        # What the tasks alone take.
+        as_int(values["reboot_timeout"], "reboot_timeout", 10, 86400, wrong)
         return cls(
             swap_mechanism=str(values["swap_mechanism"] or ""),
             swap_mib=as_int(values["swap_mib"], "swap_mib", 0, 65536, wrong),

@@ -131,8 +131,11 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         return decide.plan_absent(read_live(host) if known_system else decide.Live())
     cast = decide.Inputs.of(inputs)
     # Paths and packages of other systems are unknown: nothing is read there.
-    live = read_live(host, cast.admin_user, cast.timezone, cast.locale) if known_system else decide.Live()
-    if live.sshd and cast.ssh_hardening:
+    live = decide.Live()
+    if known_system:
+        live = read_live(host, cast.admin_user, cast.timezone, cast.locale)
+        live = replace(live, sshd_refuses=sshd.refused(cast.ssh_options))
+    if live.sshd and cast.ssh_hardening and not live.sshd_refuses:
         live = replace(live, overruled=tuple(read_overruled(cast, live)))
     refusals, unfit = decide.problems(cast, host.device, live)
     if refusals or unfit:
