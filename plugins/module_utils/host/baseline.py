@@ -352,6 +352,13 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
                 f"host_baseline_firewall: this host's kernel was built without {', '.join(lacking)} and takes no "
                 "nftables rules; set it to false and guard this host from outside, or build the kernel with them."
             )
+        stranger = firewall.stranger(live.units, live.files)
+        if stranger:
+            unfit.append(
+                f"host_baseline_firewall: {stranger} guards this host already, and a packet would have to pass both. "
+                "Take over what it lets in by host_baseline_firewall_rules and stop it "
+                f"(`{firewall.STRANGERS[stranger]}`), or set host_baseline_firewall to false and keep it."
+            )
     if inputs.ssh_hardening and live.overruled:
         unfit.append(
             f"host_baseline_ssh_hardening: {'; '.join(live.overruled)}. Something in {MAIN} or {DROPIN_DIR} wins over "

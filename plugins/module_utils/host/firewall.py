@@ -10,10 +10,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
+
 TABLE = "edge_slm"
 RULES_PATH = "/etc/edge-slm/firewall.nft"
 UNIT = "edge-slm-firewall.service"
 UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+#: Other programs' firewalls, and what stops each.
+STRANGERS = {"ufw": "ufw disable", "firewalld": "systemctl disable --now firewalld"}
+UFW_CONF, FIREWALLD_UNIT = "/etc/ufw/ufw.conf", "firewalld.service"
 RULE_KEYS = {"ports", "cidrs", "protocol", "comment"}
 #: What the ruleset needs of the kernel. Boards' kernels are built with less than a distribution's.
 KERNEL_OPTIONS = ("CONFIG_NF_TABLES", "CONFIG_NF_TABLES_INET", "CONFIG_NFT_CT")
@@ -122,6 +127,14 @@ def _ports(ports: Iterable[Any]) -> str:
         else:
             merged.append((first, last))
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in merged)
+
+
+def stranger(units: Mapping[str, LiveUnit], files: Mapping[str, LiveFile]) -> str:
+    """Return the name of another program's firewall that is in force; empty where there is none."""
+    # The unit of ufw is active where ufw itself is switched off, too.
+    if UFW_CONF in files and re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", files[UFW_CONF].content, re.M | re.I):
+        return "ufw"
+    return "firewalld" if FIREWALLD_UNIT in units and units[FIREWALLD_UNIT].active else ""
 
 
 def render(

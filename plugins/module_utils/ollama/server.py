@@ -349,11 +349,24 @@ def ownership_problem(found: Mapping[str, Any] | None) -> str:
     config = found.get("Config") or {}
     if (config.get("Labels") or {}).get(ROLE_LABEL) == ROLE:
         return ""
+    models = models_of(found)
+    adopt = f"to go on with its models, set jetson_ollama_models_dir to {models}; " if models else ""
     return (
         f"There is a container named {CONTAINER} that this role did not make (image {config.get('Image')}); it is "
         f"left alone. Keep it under another name (`docker stop {CONTAINER} && docker rename {CONTAINER} "
-        f"{CONTAINER}-before`; its models are in its volume) or remove it (`docker rm -f {CONTAINER}`), and run again."
+        f"{CONTAINER}-before`) or remove it (`docker rm -f {CONTAINER}`); {adopt}then run again."
     )
+
+
+def models_of(found: Mapping[str, Any]) -> str:
+    """Return the directory of the host in which a container of Ollama has its models; '' where it is in none."""
+    environment = dict(entry.partition("=")[::2] for entry in (found.get("Config") or {}).get("Env") or [])
+    inside = environment.get("OLLAMA_MODELS") or "/root/.ollama/models"
+    for mount in found.get("Mounts") or []:
+        place = str(mount.get("Destination") or "").rstrip("/")
+        if mount.get("Type") == "bind" and f"{inside}/".startswith(f"{place}/"):
+            return f"{str(mount['Source']).rstrip('/')}{inside[len(place) :]}".rstrip("/")
+    return ""
 
 
 def wrapper_problem(client: str, text: str | None) -> str:

@@ -31,6 +31,7 @@ UNITS = (
     "apt-daily-upgrade.timer",
     decide.SSHD_UNIT,
     firewall.UNIT,
+    firewall.FIREWALLD_UNIT,
 )
 
 
@@ -85,6 +86,7 @@ def read_live(host: Host, admin: str = "", timezone: str = "", locale: str = "")
         decide.LOCALE_CONF,
         decide.CA_BUNDLE,
         decide.REFRESHED,
+        firewall.UFW_CONF,
         *ca_files,
     )
     return decide.Live(

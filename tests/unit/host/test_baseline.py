@@ -529,3 +529,22 @@ def test_only_security_fixes_come_unattended() -> None:
 
 def test_locale_names_are_compared_as_the_system_spells_them() -> None:
     assert same_locale("en_GB.UTF-8") == "en_GB.utf8"
+
+
+@pytest.mark.parametrize(
+    ("files", "units", "named"),
+    [
+        pytest.param({}, {}, "", id="none"),
+        pytest.param({firewall.UFW_CONF: "ENABLED=no\n"}, {}, "", id="ufw disabled"),
+        pytest.param({firewall.UFW_CONF: "# on\nENABLED=yes\n"}, {}, "ufw guards", id="ufw"),
+        pytest.param({}, {"firewalld.service": LiveUnit(True, True, True, 1.0)}, "firewalld guards", id="firewalld"),
+        pytest.param({}, {"firewalld.service": LiveUnit(True, False, False, 1.0)}, "", id="firewalld stopped"),
+    ],
+)
+def test_somebody_elses_firewall_is_named_with_the_ways_out(
+    files: dict[str, str], units: dict[str, LiveUnit], named: str
+) -> None:
+    live = Live(files={path: LiveFile(text, 0o644, 1.0) for path, text in files.items()}, units=units)
+    _refusals, unfit = problems(inputs(), DEVICE, live)
+    assert [named in sentence for sentence in unfit] == ([True] if named else [])
+    assert problems(inputs(firewall=False), DEVICE, live)[1] == []

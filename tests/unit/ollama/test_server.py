@@ -194,6 +194,27 @@ def test_which_images_may_go(images: list[str], gone: list[str]) -> None:
             "There is a container named ollama that this role did not make (image dustynv/ollama:r36.4.0)",
         ),
         ({"Config": {"Image": "x", "Labels": {decide.ROLE_LABEL: decide.PROBE}}}, "docker rename ollama ollama-before"),
+        pytest.param(
+            {
+                "Config": {"Image": "x", "Env": ["PATH=/bin", "OLLAMA_MODELS=/models"]},
+                "Mounts": [{"Type": "bind", "Source": "/home/pi/models", "Destination": "/models"}],
+            },
+            "to go on with its models, set jetson_ollama_models_dir to /home/pi/models; then run again",
+            id="as the article starts it",
+        ),
+        pytest.param(
+            {
+                "Config": {"Image": "x", "Env": []},
+                "Mounts": [{"Type": "bind", "Source": "/srv/ollama/", "Destination": "/root/.ollama"}],
+            },
+            "set jetson_ollama_models_dir to /srv/ollama/models; ",
+            id="as Ollama's own page starts it, in a directory",
+        ),
+        pytest.param(
+            {"Config": {"Image": "x"}, "Mounts": [{"Type": "volume", "Source": "/v", "Destination": "/root/.ollama"}]},
+            "(`docker rm -f ollama`); then run again",
+            id="in a volume of Docker's",
+        ),
     ],
 )
 def test_whose_a_container_is(found: dict[str, Any] | None, message: str) -> None:
