@@ -2,6 +2,6 @@
 
 from ansible.plugins.loader import init_plugin_loader
 
-# Ansible finds collections by itself from then on. Once one test has loaded a plugin, modules that are imported later
-# would not be found without it.
+# Ansible finds plugins and collections as it does when it starts. Without it, modules that are imported after a test
+# has loaded a plugin would not be found.
 init_plugin_loader()

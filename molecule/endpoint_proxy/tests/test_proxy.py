@@ -695,7 +695,7 @@ def test_tls_is_served_renewed_and_refused_when_bad(changing: Proxy, tmp_path: P
         ({"endpoint_proxy_tls_key": "/x.key"}, "endpoint_proxy_tls_certificate: is missing"),
         ({"endpoint_proxy_allowed_cidrs": ["nonsense"]}, "endpoint_proxy_allowed_cidrs: 'nonsense' is not a network"),
         ({"endpoint_proxy_allowed_cidrs": []}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
-        ({"endpoint_proxy_allowed_cidrs": "10.0.0.0/8"}, "endpoint_proxy_allowed_cidrs: is not a list of networks"),
+        ({"endpoint_proxy_allowed_cidrs": "10.0.0.0/8"}, "endpoint_proxy_allowed_cidrs: is not a list; write"),
         ({"endpoint_proxy_prot": 1}, "endpoint_proxy_prot"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",

@@ -21,7 +21,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     mib,
     require_space,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     OllamaError,
@@ -411,6 +411,10 @@ class Bringer:
                 f"{model.path} is not what was expected: expected sha256 {model.sha256}, found "
                 f"sha256 {Digest('').of(model.path).hex}"
             )
+        try:
+            checked_header(model.path, "model")
+        except GgufError as error:
+            raise DurableError(str(error)) from error
         size = os.path.getsize(model.path)
         if self.models_dir:
             require_space(os.path.join(self.models_dir, "blobs"), size, f"the model {model.name} ({mib(size)})")

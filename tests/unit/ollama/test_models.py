@@ -592,17 +592,21 @@ def test_https_is_spoken_unless_plain_http_is_allowed(fake: Fake) -> None:
         get_manifest(fake.address, "library/phi3", "mini")
 
 
-def gguf(tmp_path: Path, content: bytes = b"GGUF") -> Model:
+#: The smallest file that is a model.
+WORKS = (Path(__file__).resolve().parents[3] / "roles/llama_cpp/files/selftest.gguf").read_bytes()
+
+
+def gguf(tmp_path: Path, content: bytes = WORKS, expected: bytes = WORKS) -> Model:
     path = tmp_path / "x.gguf"
     path.write_bytes(content)
-    return Model("smol:latest", path=str(path), sha256=hashlib.sha256(b"GGUF").hexdigest())
+    return Model("smol:latest", path=str(path), sha256=hashlib.sha256(expected).hexdigest())
 
 
 def test_a_file_is_uploaded_and_made_into_a_model(fake: Fake, tmp_path: Path) -> None:
     fake.script = [(['{"status":"parsing GGUF"}', '{"status":"success"}'], "end")]
     fake.names = {"smol:latest": OTHER}
     assert bringer(fake).bring(gguf(tmp_path), {}, quiet).digest == OTHER
-    assert (fake.uploaded, fake.calls) == (b"GGUF", ["create smol:latest"])
+    assert (fake.uploaded, fake.calls) == (WORKS, ["create smol:latest"])
 
 
 @pytest.mark.parametrize(
@@ -655,9 +659,15 @@ def test_a_file_of_another_content(fake: Fake, tmp_path: Path) -> None:
         bringer(fake).bring(gguf(tmp_path, b"else"), {}, quiet)
 
 
+def test_a_file_that_cannot_serve_is_not_uploaded(fake: Fake, tmp_path: Path) -> None:
+    with pytest.raises(DurableError, match="is not a GGUF file"):
+        bringer(fake).bring(gguf(tmp_path, b"<html>", b"<html>"), {}, quiet)
+    assert fake.calls == []
+
+
 def test_a_disk_that_is_full(fake: Fake, tmp_path: Path) -> None:
     fake.upload_status = 500
-    with pytest.raises(OllamaError, match=r"no space left on device \(HTTP 500\) \(it needs 0.0 MiB\); .* MiB free"):
+    with pytest.raises(OllamaError, match=r"no space left on device \(HTTP 500\) \(it needs 0.1 MiB\); .* MiB free"):
         bringer(fake, models_dir=str(tmp_path)).bring(gguf(tmp_path), {}, quiet)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import trust_as_template
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import parse_keys
@@ -23,12 +22,6 @@ Change = Callable[[str], str]
 _, PEM, KEY = issue("pi-01.lan")
 KEY_PEM = pem_of(KEY)
 PUBLIC_KEY = f"ssh-ed25519 {'A' * 68} me\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lookups() -> None:
-    """Find lookup plugins, as Ansible does when it starts."""
-    init_plugin_loader()
 
 
 def write(path: Path, text: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.baseline import Inputs as Cast
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.baseline import Live, problems
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.controller_side import before
@@ -16,12 +15,6 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
 DEVICE = {"os_id": "debian", "os_version": "13", "systemd": True, "container": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lookups() -> None:
-    """Find lookup plugins, as Ansible does when it starts."""
-    init_plugin_loader()
 
 
 def collected(**variables: Any) -> Inputs:
