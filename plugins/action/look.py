@@ -14,14 +14,19 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BUILDER, Question
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import FleetError, plan_device
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import misspelt
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
+    FleetError,
+    plan_device,
+    service_ports,
+)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import ineffective, misspelt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
     MAPPINGS,
     NOT_SET,
+    operators_variable,
     read_fleet_variables,
     read_mapping,
     read_role,
@@ -70,7 +75,11 @@ class ActionModule(LookingAction):
             return {**result, **answers.failure}
         if refusals:
             answers.plans[INVENTORY] = Plan(refusals=refusals).as_dict()
-        facts_found = {**answers.facts, "edge_slm_plan": facts.get("edge_slm_plan", {})}
+        facts_found = {
+            **answers.facts,
+            "edge_slm_plan": facts.get("edge_slm_plan", {}),
+            "edge_slm_service_ports": facts["edge_slm_service_ports"],
+        }
         pending = any(plan["pending"] for plan in answers.plans.values())
         return {
             **result,
@@ -90,10 +99,11 @@ class ActionModule(LookingAction):
         # A role that has tried in this run whether a key lets the controller in knows more than the host.
         unproven = (variables.get("__host_baseline_proof") or {}).get("proven") is False
         found = questions.baseline_questions(groups, unproven)
+        board = questions.board_of(groups)
+        facts["edge_slm_service_ports"] = self._service_ports(variables, board, refusals)
         if asked <= set(questions.BASELINE_ROLES):
             return found
         builder = questions.builder_questions() if BUILDER in groups else []
-        board = questions.board_of(groups)
         device: list[Question] = []
         if board:
             try:
@@ -101,6 +111,17 @@ class ActionModule(LookingAction):
             except FleetError as error:
                 refusals += str(error).splitlines()
         return questions.merged(found, builder, device)
+
+    def _service_ports(self, variables: Mapping[str, Any], board: str, refusals: list[str]) -> list[int]:
+        """Return the ports that the firewall opens to clients; a baseline alone needs no services."""
+        services = variables.get("edge_slm_services")
+        if not board or services is None:
+            return []
+        try:
+            return service_ports(Templar(loader=self._loader, variables=variables).template(services), board)
+        except AnsibleError as error:
+            refusals.append(f"edge_slm_services: cannot be evaluated: {error}")
+            return []
 
     def _fleet_problems(self, variables: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the values of the fleet's variables."""
@@ -117,8 +138,10 @@ class ActionModule(LookingAction):
 
     def _name_problems(self, variables: Mapping[str, Any], asked: set[str]) -> list[str]:
         """Return which names are not known: of variables, of roles that are asked for; and a host of two boards."""
-        derived = {name for mapping in ("hosts", *MAPPINGS) for name in read_mapping(mapping)}
-        problems = Problems(misspelt(variables, read_fleet_variables(), derived))
+        mapped = {name: value for mapping in MAPPINGS for name, value in read_mapping(mapping).items()}
+        problems = Problems(misspelt(variables, read_fleet_variables(), {*mapped, *read_mapping("hosts")}))
+        given = set(variables) - set(load_extra_vars(self._loader))
+        problems.found += ineffective(given, {name: operators_variable(value) for name, value in mapped.items()})
         problems.found += questions.group_problems(variables["inventory_hostname"], variables["group_names"])
         for name in sorted(asked - {*STANDS_ON}):
             problems.add("edge_slm_roles", f"{name!r} is not a role of a host; there are {', '.join(STANDS_ON)}.")
@@ -166,7 +189,7 @@ class ActionModule(LookingAction):
             raise FleetError(f"llama_cpp_source: of {builder} cannot be evaluated: {error}") from error
 
     def _with_mapping(self, question: Question) -> Question:
-        """Return the question with the fleet's mapping under its own variables; -e wins over both."""
-        mapping = read_mapping(question.mapping) if question.mapping else {}
+        """Return the question with the fleet's mappings under its own variables; -e wins over both."""
+        mapping = {**read_mapping("clients"), **(read_mapping(question.mapping) if question.mapping else {})}
         variables = {**mapping, **question.variables, **load_extra_vars(self._loader)}
         return Question(question.name, question.role, "", variables, question.extra)

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
-from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import networks
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 TEMPLATE = "edge-slm-proxy.service.j2"
@@ -14,6 +14,6 @@ TEMPLATE = "edge-slm-proxy.service.j2"
 def before(inputs: Inputs) -> None:
     """Add the unit; without networks that can be used the plan refuses it anyway."""
     problems = Problems()
-    networks(inputs.values["allowed_cidrs"], problems)
+    as_networks(inputs.values["allowed_cidrs"], "allowed_cidrs", problems)
     wanted = inputs.values["state"] == "present" and not problems.found
     inputs.values["unit"] = inputs.render(TEMPLATE) if wanted else ""

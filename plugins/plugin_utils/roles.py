@@ -33,7 +33,7 @@ ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
 NOT_SET = "is not set."
 
 #: Files in playbooks/vars that map the fleet's variables to inputs.
-MAPPINGS = ("devices", "builders")
+MAPPINGS = ("clients", "devices", "builders")
 
 
 @dataclass(frozen=True)

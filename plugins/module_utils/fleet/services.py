@@ -87,6 +87,21 @@ class DevicePlan:
         return {**vars(self), "endpoints": endpoints, **derived}
 
 
+def service_ports(services: object, board: str) -> list[int]:
+    """Return the TCP ports of a device's services, without those that `plan_device` refuses."""
+    found = set()
+    for service in services if isinstance(services, (list, tuple)) else ():
+        engine = str(service.get("engine", DEFAULT_ENGINES[board])) if isinstance(service, Mapping) else ""
+        if engine in DEFAULT_PORTS:
+            found.add(_port(service, engine, "port", Problems()))
+    return sorted(found - {0})
+
+
+def _port(service: Mapping[str, Any], engine: str, place: str, problems: Problems) -> int:
+    """Return the port of a service, or add a problem and return 0."""
+    return as_int(service.get("port", DEFAULT_PORTS[engine]), place, 1024, 65535, problems, 0)
+
+
 def plan_device(services: object, models: object, board: str) -> DevicePlan:
     """Decide what a device runs.
 
@@ -123,7 +138,7 @@ def plan_device(services: object, models: object, board: str) -> DevicePlan:
             known = ", ".join(catalogue) or "none"
             problems.add(f"{place}.model", f"the catalogue edge_slm_models has no model named {name}; it has {known}.")
             continue
-        port = as_int(service.get("port", DEFAULT_PORTS[engine]), f"{place}.port", 1024, 65535, problems, 0)
+        port = _port(service, engine, f"{place}.port", problems)
         holder = ports.setdefault(port, engine)
         if holder != engine:
             problems.add(f"{place}.port", f"{port} is the port of {holder} already; give {engine} another.")

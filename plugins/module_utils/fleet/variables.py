@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 PREFIX = "edge_slm_"
@@ -29,3 +29,18 @@ def misspelt(given: Iterable[str], known: Collection[str], derived: Collection[s
         if close:
             problems.append(f"{name}: is not a variable of the fleet; did you mean {PREFIX}{close[0]}?")
     return problems
+
+
+def ineffective(given: Iterable[str], mapping: Mapping[str, object]) -> list[str]:
+    """Return one sentence for each of a host's variables that playbooks/vars sets to something else.
+
+    Args:
+        given: Names of the variables that the inventory gives the host.
+        mapping: The inputs of roles that playbooks/vars sets, with the variable to set instead; '' where it has a rule.
+    """
+    return [
+        f"{name}: has no effect in the inventory, the playbooks set it; "
+        f"set {mapping[name] or 'what it follows (docs/operators/inventory.md)'} instead and take it out."
+        for name in sorted(set(given) & set(mapping))
+        if not name.startswith(PREFIX)
+    ]

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, network_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.sshd import DROPIN as SSHD_DROPIN
@@ -138,6 +139,8 @@ class Inputs:
     journal_max_mib: int
     mdns: bool
     firewall: bool
+    client_networks: tuple[str, ...]
+    client_ports: tuple[str, ...]
     firewall_rules: Sequence[Any]
     #: Files on the controller, each with its certificates; None where it cannot be read there.
     ca_certificates: tuple[tuple[str, str | None], ...]
@@ -197,6 +200,8 @@ class Inputs:
             journal_max_mib=as_int(values["journal_max_mib"], "journal_max_mib", 0, 1 << 24, wrong),
             mdns=flag("mdns"),
             firewall=flag("firewall"),
+            client_networks=texts("client_networks"),
+            client_ports=texts("client_ports"),
             firewall_rules=rules,
             ca_certificates=tuple(
                 (path, ca_texts[index] if index < len(ca_texts) else None)
@@ -341,9 +346,14 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
         if not re.fullmatch(r"[^\s,]+", user):
             refuse(f"ssh_allow_users[{index}]", f"{user!r} is not a user's name or a pattern of names.")
     for index, cidr in enumerate(inputs.ssh_cidrs):
-        fault = firewall.network_problem(cidr)
+        fault = network_problem(cidr)
         if fault:
             refuse(f"ssh_cidrs[{index}]", f"{fault}.")
+    as_networks(inputs.client_networks, "client_networks", collected)
+    for index, port in enumerate(inputs.client_ports):
+        fault = firewall.port_problem(port)
+        if fault:
+            refuse(f"client_ports[{index}]", f"{fault}.")
     if inputs.firewall:
         found += firewall.rule_problems("host_baseline_firewall_rules", inputs.firewall_rules)
         lacking = firewall.missing_kernel_options(live.kernel_config)
@@ -772,7 +782,9 @@ def plan_firewall(
     if inputs is None or not inputs.firewall:
         return [], [], pending_units([Unit(firewall.UNIT, wanted=False)], live.units, {}, [])
     ports = live.ssh_ports or (22,)
-    rules = firewall.render(inputs.firewall_rules, ports, inputs.ssh_cidrs, live.controller, inputs.mdns)
+    clients = {"ports": inputs.client_ports, "cidrs": inputs.client_networks, "comment": "clients"}
+    opened = [*([clients] if inputs.client_ports else []), *inputs.firewall_rules]
+    rules = firewall.render(opened, ports, inputs.ssh_cidrs, live.controller, inputs.mdns)
     files = [
         ConfigFile(firewall.UNIT_PATH, firewall.UNIT_TEXT),
         ConfigFile(firewall.RULES_PATH, rules, "0644", "/usr/sbin/nft -c -f %s"),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import network_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
 
 TABLE = "edge_slm"
@@ -47,15 +48,6 @@ ExecStop=-/usr/sbin/nft delete table inet {TABLE}
 [Install]
 WantedBy=sysinit.target nftables.service
 """
-
-
-def network_problem(value: object) -> str:
-    """Return why a value is not a network in CIDR notation, or ''."""
-    try:
-        ipaddress.ip_network(str(value))
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def port_problem(value: object) -> str:

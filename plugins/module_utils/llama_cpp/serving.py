@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
 
@@ -502,15 +503,7 @@ def check_addresses(listen: str, cidrs: object, problems: Problems) -> None:
         ipaddress.ip_address(listen)
     except ValueError:
         problems.add("llama_service_listen", f"{listen!r} is not an IP address; give 0.0.0.0, :: or the device's.")
-    variable = "llama_service_allowed_cidrs"
-    if not isinstance(cidrs, (list, tuple)) or not cidrs:
-        problems.add(variable, "is not a list of networks; give at least one, such as 192.168.0.0/16.")
-        return
-    for cidr in cidrs:
-        try:
-            ipaddress.ip_network(str(cidr))
-        except ValueError:
-            problems.add(variable, f"{cidr!r} is not a network; write it like 192.168.1.0/24 (host bits zero).")
+    as_networks(cidrs, "llama_service_allowed_cidrs", problems)
 
 
 def check_tls(certificate: str, key: str, problems: Problems) -> None:

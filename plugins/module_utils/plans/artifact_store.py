@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_texts
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
@@ -44,6 +44,8 @@ DISTRIBUTION_UNIT = "nginx.service"
 DISTRIBUTION_CONFIG = "/etc/nginx/nginx.conf"
 DISTRIBUTION_DIRS = ("/etc/nginx/conf.d", "/etc/nginx/sites-enabled")
 WELCOME = "/etc/nginx/sites-available/default"
+#: A builder that serves, too, may fetch from itself.
+LOOPBACK = ("127.0.0.0/8", "::1")
 #: What nginx makes directories for when it starts.
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 IPV6 = "/proc/net/if_inet6"
@@ -75,16 +77,10 @@ class Inputs:
         if state not in STATES:
             problems.add("state", f"{state!r} is not one of {', '.join(STATES)}.")
         judged = Problems() if state == "absent" else problems
-        cidrs = as_texts(values["cidrs"], "cidrs", judged)
-        known = len(judged.found)
-        for index, cidr in enumerate(cidrs):
-            check_cidr(cidr, f"cidrs[{index}]", judged)
-        if not cidrs and len(judged.found) == known and isinstance(values["cidrs"], list):
-            judged.add("cidrs", "is empty: nobody could fetch; give the devices' network, for example 192.168.1.0/24.")
         return cls(
             state=state,
             port=as_int(values["port"], "port", 1024, 65535, judged),
-            cidrs=cidrs,
+            cidrs=as_networks(values["cidrs"], "cidrs", judged),
             releases_path=as_path(values["releases_path"], "releases_path", judged),
             models_path=as_path(values["models_path"], "models_path", judged),
             user=str(values["user"]),
@@ -117,18 +113,6 @@ class Live:
     #: Whether our nginx listens on the port, and who else does; empty where nobody does.
     listening: bool = False
     port_owner: str = ""
-
-
-def check_cidr(cidr: str, variable: str, problems: Problems) -> None:
-    """Check a network."""
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError as error:
-        try:
-            meant = f"write {ipaddress.ip_network(cidr, strict=False)}"
-        except ValueError:
-            meant = "write an address or a network, for example 192.168.1.0/24"
-        problems.add(variable, f"{cidr!r} is not a network ({error}); {meant}.")
 
 
 def as_path(value: object, variable: str, problems: Problems) -> str:
@@ -164,7 +148,7 @@ def conf_text(inputs: Inputs, ipv6: bool) -> str:
         *listen,
         "        server_name _;",
         "",
-        *(f"        allow {cidr};" for cidr in inputs.cidrs),
+        *(f"        allow {network};" for network in (*LOOPBACK, *inputs.cidrs)),
         "        deny all;",
         "",
         "        location /releases/ {",

@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import overlap
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
@@ -121,20 +122,6 @@ class Steps:
     reason: str = ""
 
 
-def networks(raw: object, problems: Problems) -> list[str]:
-    """Read the networks that the proxy may exchange packets with; adds every problem."""
-    variable = "endpoint_proxy_allowed_cidrs"
-    if not isinstance(raw, (list, tuple)) or not raw:
-        problems.add(variable, "is not a list of networks; give at least one, such as 192.168.0.0/16.")
-        return []
-    for network in raw:
-        try:
-            ipaddress.ip_network(str(network))
-        except ValueError:
-            problems.add(variable, f"{network!r} is not a network; write it like 192.168.1.0/24 (host bits zero).")
-    return list(map(str, raw))
-
-
 def _certificate(raw: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
     """Read the paths of certificate and key on the device; adds every problem."""
     paths = str(raw["tls_certificate"] or ""), str(raw["tls_key"] or "")
@@ -173,7 +160,7 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
             "endpoint_proxy_backend_port",
             f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. Give Ollama another one.",
         )
-    networks(raw["allowed_cidrs"], problems)
+    as_networks(raw["allowed_cidrs"], "endpoint_proxy_allowed_cidrs", problems)
     certificate, key = _certificate(raw, problems)
     return Settings(
         listen=listen, cors_origins=tuple(map(str, origins)), tls_certificate=certificate, tls_key=key, **numbers

@@ -41,7 +41,7 @@ def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(name: str, m
 
 
 def test_no_name_of_the_playbooks_own_is_taken_for_a_misspelt_one() -> None:
-    derived = {name for file in ("hosts", "devices", "builders") for name in yaml.safe_load(vars_file(file))}
+    derived = {name for file in ("hosts", "clients", "devices", "builders") for name in yaml.safe_load(vars_file(file))}
     assert len(INTERNAL) > 50
     assert misspelt(INTERNAL, SPECS, derived) == []
 
@@ -51,7 +51,9 @@ def vars_file(name: str) -> str:
 
 
 def test_every_variable_that_playbooks_read_with_a_default_is_specified() -> None:
-    read = set(re.findall(r"\b(edge_slm_\w+) \| default\(", "".join(map(vars_file, ("devices", "builders")))))
+    read = set(
+        re.findall(r"\b(edge_slm_\w+) \| default\(", "".join(map(vars_file, ("clients", "devices", "builders"))))
+    )
     assert read - {*SPECS} == set()
 
 
@@ -86,6 +88,9 @@ def test_every_variable_that_playbooks_read_with_a_default_is_specified() -> Non
         ("edge_slm_tls_mode", "on", "'on' is not known; give off, fleet_ca, given."),
         ("edge_slm_tls_names", "pi.lan", "is not a list; write ['pi.lan']."),
         ("edge_slm_tls_ca_dir", {"a": 1}, "must be a text; it is {'a': 1}."),
+        ("edge_slm_clients", None, ""),
+        ("edge_slm_clients", ["192.168.1.0/24", "fd00::/8"], ""),
+        ("edge_slm_clients", "192.168.1.0/24", "is not a list; write ['192.168.1.0/24']."),
     ],
 )
 def test_a_value(name: str, value: object, problem: str) -> None:

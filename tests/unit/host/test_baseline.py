@@ -89,6 +89,9 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
         ({"ssh_options": {"AllowUsers": "me"}}, "set host_baseline_ssh_allow_users"),
         ({"ssh_options": {"Match": "all"}}, "host_baseline_ssh_options: 'Match'"),
         ({"ssh_cidrs": ["10.0.0.1/8"]}, "host_baseline_ssh_cidrs[0]"),
+        ({"client_networks": []}, "host_baseline_client_networks: is empty: nobody could connect"),
+        ({"client_networks": ["10.0.0.1/8"]}, "host_baseline_client_networks[0]: '10.0.0.1/8' is not a network"),
+        ({"client_ports": ["http"]}, "host_baseline_client_ports[0]: 'http' is neither"),
         ({"firewall_rules": [{"ports": [80]}]}, "host_baseline_firewall_rules[0].cidrs"),
         (
             {"apt_refresh_seconds": -1},
@@ -548,3 +551,12 @@ def test_somebody_elses_firewall_is_named_with_the_ways_out(
     _refusals, unfit = problems(inputs(), DEVICE, live)
     assert [named in sentence for sentence in unfit] == ([True] if named else [])
     assert problems(inputs(firewall=False), DEVICE, live)[1] == []
+
+
+def test_clients_reach_the_ports_of_services_and_nothing_else() -> None:
+    given = inputs(client_ports=[8080, 8090], client_networks=["100.64.0.0/10", "2001:db8::/32"])
+    rules = written(plan_access(given, Live()), "access")[firewall.RULES_PATH].content
+    assert 'ip saddr { 100.64.0.0/10 } tcp dport { 8080, 8090 } accept comment "clients"' in rules
+    assert 'ip6 saddr { 2001:db8::/32 } tcp dport { 8080, 8090 } accept comment "clients"' in rules
+    closed = inputs(client_networks=["100.64.0.0/10"])
+    assert "clients" not in written(plan_access(closed, Live()), "access")[firewall.RULES_PATH].content

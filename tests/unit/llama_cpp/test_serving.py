@@ -315,7 +315,7 @@ def test_inference_keys_come_first() -> None:
         (ANY, ["10.0.0.0/8", "fe80::/10"], ""),
         ("pi.local", ["10.0.0.0/8"], "llama_service_listen"),
         ("::", [], "llama_service_allowed_cidrs"),
-        ("::", ["10.0.0.1/8"], "host bits zero"),
+        ("::", ["10.0.0.1/8"], "write 10.0.0.0/8"),
         ("::", "10.0.0.0/8", "not a list"),
     ],
 )

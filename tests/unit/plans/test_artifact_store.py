@@ -217,6 +217,7 @@ def test_text() -> None:
     lines = [line.strip() for line in text.splitlines()]
     assert "listen 8081;" in lines
     assert not any("[::]" in line for line in lines), "a kernel without IPv6 refuses it"
+    assert lines.index("allow 127.0.0.0/8;") < lines.index("allow ::1;") < lines.index("allow 10.0.0.0/8;")
     assert lines.index("allow 10.0.0.0/8;") < lines.index("allow fd00::/8;") < lines.index("deny all;")
     assert "alias /srv/m/;" in lines
     assert "listen [::]:8090;" in store.conf_text(cast(), ipv6=True)
@@ -228,7 +229,7 @@ def test_text() -> None:
         ({"port": 80}, "artifact_store_port: must be a whole number from 1024 to 65535; it is 80."),
         ({"port": "http"}, "artifact_store_port: must be a whole number"),
         ({"cidrs": "10.0.0.0/8"}, "artifact_store_cidrs: is not a list; write ['10.0.0.0/8']."),
-        ({"cidrs": []}, "artifact_store_cidrs: is empty: nobody could fetch"),
+        ({"cidrs": []}, "artifact_store_cidrs: is empty: nobody could connect"),
         ({"cidrs": ["10.0.0.0/8", "10.0.0.1/8"]}, "artifact_store_cidrs[1]: '10.0.0.1/8' is not a network"),
         ({"cidrs": ["all"]}, "artifact_store_cidrs[0]: 'all' is not a network"),
         ({"cidrs": ["10.0.0.0/8; allow all"]}, "artifact_store_cidrs[0]: '10.0.0.0/8; allow all' is not a network"),

@@ -1,0 +1,42 @@
+"""Tables of networks as operators write them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+
+
+@pytest.mark.parametrize(
+    ("given", "networks", "problems"),
+    [
+        (["10.0.0.0/8", "fd00::/8"], ("10.0.0.0/8", "fd00::/8"), []),
+        (("192.168.1.7", "2001:db8::7"), ("192.168.1.7", "2001:db8::7"), []),
+        (["0.0.0.0/0", "::/0"], ("0.0.0.0/0", "::/0"), []),
+        ([], (), ["v: is empty: nobody could connect; give a network such as"]),
+        (None, (), ["v: is empty: nobody could connect"]),
+        ("10.0.0.0/8", (), ["v: is not a list; write ['10.0.0.0/8']."]),
+        (7, (), ["v: is not a list"]),
+        (["10.0.0.0/8", "10.0.0.1/8"], ("10.0.0.0/8",), ["v[1]: '10.0.0.1/8' is not a network (10.0.0.1/8 has host"]),
+        (["x", "10.0.0.0/8; allow all"], (), ["v[0]: 'x' is not", "v[1]: '10.0.0.0/8; allow all' is not"]),
+        (["fd00::1/64"], (), ["v[0]: 'fd00::1/64' is not a network"]),
+        (
+            ["fe80::1%eth0"],
+            (),
+            ["v[0]: 'fe80::1%eth0' is not a network (a zone belongs to one host)"],
+        ),
+        ([{"cidr": "10.0.0.0/8"}, True, None], (), ["v[0]: ", "v[1]: ", "v[2]: "]),
+    ],
+)
+def test_networks(given: object, networks: tuple[str, ...], problems: list[str]) -> None:
+    found = Problems()
+    assert as_networks(given, "v", found) == networks
+    assert len(found.found) == len(problems)
+    for sentence, start in zip(found.found, problems, strict=True):
+        assert sentence.startswith(start)
+
+
+def test_host_bits_are_corrected() -> None:
+    found = Problems()
+    as_networks(["192.168.1.7/24"], "v", found)
+    assert found.found[0].endswith("write 192.168.1.0/24.")
