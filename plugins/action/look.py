@@ -114,11 +114,9 @@ class ActionModule(LookingAction):
 
     def _service_ports(self, variables: Mapping[str, Any], board: str, refusals: list[str]) -> list[int]:
         """Return the ports that the firewall opens to clients; a baseline alone needs no services."""
-        services = variables.get("edge_slm_services")
-        if not board or services is None:
-            return []
+        templar = Templar(loader=self._loader, variables=variables)
         try:
-            return service_ports(Templar(loader=self._loader, variables=variables).template(services), board)
+            return service_ports(templar.template(variables.get("edge_slm_services")), board)
         except AnsibleError as error:
             refusals.append(f"edge_slm_services: cannot be evaluated: {error}")
             return []

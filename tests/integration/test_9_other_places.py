@@ -23,9 +23,6 @@ OTHER: dict[str, Any] = {
     "edge_slm_artifact_url": "http://builder-01:8091",
     "jetson_ollama_port": 11535,
     "jetson_ollama_models_dir": "/srv/ollama",
-    "host_baseline_firewall_rules": [
-        {"ports": [8091, 5000, 5001, 8080, 11434], "cidrs": ["127.0.0.0/8", "172.16.0.0/12"], "comment": "the fleet"}
-    ],
 }
 #: What was compiled once is not compiled again for this test.
 KEEP = (

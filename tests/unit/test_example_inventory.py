@@ -14,26 +14,47 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import parse_catalogue
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import plan_device
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import board_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import plan_device, service_ports
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import parse_instances, parse_keys
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import parse_models
-from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import misspelt_inputs, read_role
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
+    MAPPINGS,
+    collect,
+    misspelt_inputs,
+    read_mapping,
+    read_role,
+)
 
 TOP = Path(__file__).resolve().parents[2]
 WORD = re.compile(r"\bedge_slm_\w+")
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Return each host's variables in a copy of the example, with the vault's example in its place."""
-    copy = tmp_path_factory.mktemp("inventory") / "home"
+def read_fleet(directory: Path, builder: str = "") -> dict[str, dict[str, Any]]:
+    """Return each host's variables in a copy of the example, with the vault's example in its place.
+
+    Args:
+        directory: Where the copy goes.
+        builder: The device that is the builder, too; empty for the example's own builder.
+    """
+    copy = directory / "home"
     shutil.copytree(TOP / "inventory" / "example", copy)
     vault = copy / "group_vars" / "all" / "vault.yml"
     vault.with_name("vault.yml.example").rename(vault)
+    hosts = yaml.safe_load((copy / "hosts.yml").read_text(encoding="utf-8"))
+    if builder:
+        hosts["all"]["children"]["builder"]["hosts"] = {builder: None}
+    (copy / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(copy / "hosts.yml")])
     variables = VariableManager(loader=loader, inventory=inventory)
     return {host.name: variables.get_vars(host=host) for host in inventory.get_hosts()}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return each host's variables as the example has them."""
+    return read_fleet(tmp_path_factory.mktemp("inventory"))
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +136,37 @@ def test_a_filled_vault_is_accepted(fleet: dict[str, dict[str, Any]]) -> None:
     problems = Problems()
     parse_keys([{**key, "key": str(number) * 48} for number, key in enumerate(keys)], problems)
     assert problems.found == []
+
+
+@pytest.mark.parametrize(
+    ("builder", "opened"),
+    [
+        ("", {"builder-01": [8090], "llmpi-01": [8080], "llmpi-02": [8080], "orin-01": [11434]}),
+        # One host that is both: what both of its groups serve is open.
+        ("llmpi-01", {"llmpi-01": [8080, 8090], "llmpi-02": [8080], "orin-01": [11434]}),
+        ("orin-01", {"llmpi-01": [8080], "llmpi-02": [8080], "orin-01": [11434, 8090]}),
+    ],
+)
+def test_each_host_lets_clients_in_to_what_it_serves(
+    tmp_path: Path, builder: str, opened: dict[str, list[int]]
+) -> None:
+    found = {}
+    for host, variables in read_fleet(tmp_path, builder).items():
+        ports = service_ports(variables.get("edge_slm_services"), board_of(variables["group_names"]))
+        facts = {"ansible_facts": {"edge_slm_service_ports": ports}}
+        collected = collect("host_baseline", DataLoader(), {**variables, **facts, **read_mapping("clients")})
+        assert collected.values["client_networks"] == variables["edge_slm_clients"]
+        assert collected.values["firewall_rules"] == []
+        found[host] = collected.values["client_ports"]
+    assert found == opened
+
+
+@pytest.mark.parametrize("name", ["example", "demo"])
+def test_no_inventory_sets_what_the_playbooks_set(name: str) -> None:
+    mapped = {name for mapping in MAPPINGS for name in read_mapping(mapping)}
+    files = (TOP / "inventory" / name).glob("*_vars/**/*.yml")
+    given = {name for file in files for name in yaml.safe_load(file.read_text(encoding="utf-8"))}
+    assert given & mapped == set()
 
 
 @pytest.mark.parametrize("file", sorted(TOP.glob("playbooks/vars/*.yml")), ids=lambda file: file.stem)

@@ -88,9 +88,9 @@ class DevicePlan:
 
 
 def service_ports(services: object, board: str) -> list[int]:
-    """Return the TCP ports of a device's services, without those that `plan_device` refuses."""
+    """Return the TCP ports of a device's services, without those that `plan_device` refuses; of other hosts none."""
     found = set()
-    for service in services if isinstance(services, (list, tuple)) else ():
+    for service in services if board and isinstance(services, (list, tuple)) else ():
         engine = str(service.get("engine", DEFAULT_ENGINES[board])) if isinstance(service, Mapping) else ""
         if engine in DEFAULT_PORTS:
             found.add(_port(service, engine, "port", Problems()))
