@@ -15,6 +15,7 @@ description:
     before in a receipt, so that it can be put back.
   - Restarts dockerd where, and only where, the running daemon differs from the file, so a plain re-run repairs
     what a killed one left. Containers go on running where live-restore is wanted.
+  - Where dockerd does not start with the new file, the one from before comes back and dockerd is started with it.
   - Unmasks and enables dockerd's units.
   - Moves Docker's data where C(data-root) differs from where it is. It is copied whole and compared first, then
     dockerd is switched; the old directory stays.
@@ -79,6 +80,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import flags
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_units
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
@@ -95,18 +97,29 @@ CERTIFICATES = f"{CA_DIRECTORY}/ca-certificates.crt"
 START_SECONDS = 60
 
 
+class StartError(Exception):
+    """dockerd was not stopped or started; the message has systemd's reason and dockerd's last lines."""
+
+
 class Daemon:
     """dockerd, its file, and what is to be done about them."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.engine = Engine()
+        self.flags = flags.read()
+        #: The role's containers that were stopped to move Docker's data.
+        self.stopped: list[str] = []
 
     def run(self, *argv: str) -> None:
-        """Run a command; a failure fails the module with the command's own output."""
+        """Run a command.
+
+        Raises:
+            StartError: It fails.
+        """
         code, out, error = self.module.run_command(list(argv))
         if code:
-            self.module.fail_json(msg=f"{' '.join(argv)}: {(error or out).strip()}", rc=code)
+            raise StartError(f"{' '.join(argv)}: {(error or out).strip()}\n{last_lines()}")
 
     def read(self) -> dict[str, Any]:
         """Return daemon.json."""
@@ -131,7 +144,7 @@ class Daemon:
         unit = read_units([UNIT]).get(UNIT)
         started = unit.since if unit else 0.0
         return decide.restart_reasons(
-            content, self.engine.info(), modified(decide.DAEMON_JSON), started, modified(CERTIFICATES)
+            self.flags.over(content), self.engine.info(), modified(decide.DAEMON_JSON), started, modified(CERTIFICATES)
         )
 
     def write(self, content: dict[str, Any]) -> None:
@@ -146,7 +159,8 @@ class Daemon:
         draft = write_draft(path, text)
         # Docker 20.10 has no --validate.
         if "--validate" in output_of(["dockerd", "--help"]):
-            code, out, error = self.module.run_command(["dockerd", "--validate", f"--config-file={draft}"])
+            command = ["dockerd", *self.flags.arguments, "--validate", f"--config-file={draft}"]
+            code, out, error = self.module.run_command(command)
             if code:
                 os.unlink(draft)
                 self.module.fail_json(
@@ -156,7 +170,11 @@ class Daemon:
         finish(draft, path)
 
     def restart(self, reload_first: bool) -> None:
-        """Restart dockerd and wait until it answers."""
+        """Restart dockerd and wait until it answers.
+
+        Raises:
+            StartError: It does not come up.
+        """
         if reload_first:
             # live-restore is taken over by a reload; containers then survive the restart.
             self.run("systemctl", "reload", UNIT)
@@ -169,32 +187,60 @@ class Daemon:
         deadline = time.monotonic() + START_SECONDS
         while not self.engine.answers():
             if time.monotonic() > deadline:
-                lines = output_of(["journalctl", "-u", UNIT, "-n", "20", "-o", "cat", "--no-pager"])
-                self.module.fail_json(
-                    msg=f"dockerd does not answer {START_SECONDS} s after its start. Its last lines:\n{lines}"
-                )
+                raise StartError(f"dockerd does not answer {START_SECONDS} s after its start.\n{last_lines()}")
             time.sleep(0.25)
 
-    def stop_all(self) -> list[str]:
-        """Stop the role's containers, then dockerd; refuses while others run. Returns what was stopped."""
-        stopped: list[str] = []
+    def restart_or_return(self, before: str | None, reload_first: bool) -> None:
+        """Restart dockerd with the file that was written; where it does not come up, return to the one from before.
+
+        Args:
+            before: Text of the file from before; None where there was none.
+            reload_first: As in `restart`.
+        """
+        try:
+            self.restart(reload_first)
+        except StartError as error:
+            path = os.path.realpath(decide.DAEMON_JSON)
+            if before is None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            else:
+                finish(write_draft(path, before), path)
+            state = "Docker runs again with it"
+            try:
+                self.restart(reload_first=False)
+                self.start_stopped()
+            except StartError as again:
+                state = f"Docker does not run with it either: {again}"
+            self.module.fail_json(
+                msg=f"dockerd does not start with the role's settings, so {decide.DAEMON_JSON} is what it was before; "
+                f"{state}. The reason: {error}"
+            )
+
+    def start_stopped(self) -> None:
+        """Start the containers again that were stopped to move Docker's data."""
+        for name in self.stopped:
+            with contextlib.suppress(EngineError):
+                self.engine.read("POST", f"/containers/{name}/start")
+
+    def stop_all(self) -> None:
+        """Stop the role's containers, then dockerd; refuses while others run."""
         try:
             for entry in self.engine.running():
                 name = str((entry.get("Names") or ["?"])[0]).lstrip("/")
                 if not str((entry.get("Labels") or {}).get(ROLE_LABEL, "")).startswith(ROLE):
                     self.module.fail_json(msg=f"Docker's data was not moved: the container {name} runs; stop it.")
                 self.engine.read("POST", f"/containers/{name}/stop?t=30", timeout=90)
-                stopped.append(name)
+                self.stopped.append(name)
         except EngineError as error:
             if error.status:
                 self.module.fail_json(msg=f"Docker's data was not moved: {error}")
         self.run("systemctl", "stop", SOCKET, UNIT)
-        return stopped
 
     def move(self, old: str, new: str) -> None:
         """Copy Docker's data and compare; the switch is daemon.json's."""
         part = f"{new.rstrip('/')}.edge-slm-part"
-        stopped = self.stop_all()
+        self.stop_all()
         try:
             for leftover in (part, new):
                 if leftover == part or os.path.exists(os.path.join(new, decide.MOVED_MARKER)):
@@ -216,9 +262,7 @@ class Daemon:
         except (OSError, DurableError) as error:
             shutil.rmtree(part, ignore_errors=True)
             self.restart(reload_first=False)
-            for name in stopped:
-                with contextlib.suppress(EngineError):
-                    self.engine.read("POST", f"/containers/{name}/start")
+            self.start_stopped()
             self.module.fail_json(msg=f"Docker's data was not moved and is used where it was: {error}")
 
     def copy(self, old: str, part: str) -> None:
@@ -226,6 +270,12 @@ class Daemon:
         code, out, error = self.module.run_command(["cp", "-a", "--sparse=auto", old, part])
         if code:
             raise DurableError((error or out).strip().splitlines()[0])
+
+
+def last_lines() -> str:
+    """Return dockerd's last lines."""
+    lines = output_of(["journalctl", "-u", UNIT, "-n", "20", "-o", "cat", "--no-pager"])
+    return f"dockerd's last lines:\n{lines}"
 
 
 def listing(root: str) -> dict[str, tuple[int, int, int]]:
@@ -250,6 +300,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     daemon = Daemon(module)
+    try:
+        reconcile(daemon)
+    except StartError as error:
+        module.fail_json(msg=str(error))
+
+
+def reconcile(daemon: Daemon) -> None:
+    """Bring file and daemon to what is wanted."""
+    module = daemon.module
     current = daemon.read()
     receipt = read_json(RECEIPT)
     noted = receipt.get("daemon.json") or {}
@@ -261,8 +320,8 @@ def main() -> None:
         wanted, notes = decide.restored(current, noted), {}
     info = daemon.engine.info()
     installed = bool(find_command("dockerd"))
-    old_root = str(info.get("DockerRootDir") or current.get("data-root") or decide.DEFAULT_ROOT)
-    new_root = str(wanted.get("data-root") or old_root)
+    old_root = str(info.get("DockerRootDir") or daemon.flags.over(current).get("data-root") or decide.DEFAULT_ROOT)
+    new_root = str(daemon.flags.over(wanted).get("data-root") or old_root)
     moving = installed and os.path.normpath(old_root) != os.path.normpath(new_root) and os.path.isdir(old_root)
     differs = wanted != current
     reasons = daemon.reasons(wanted) if installed else []
@@ -273,6 +332,7 @@ def main() -> None:
         reasons = ["has lost its socket"]
     changed = differs or bool(reasons or masked) or notes != noted
     if changed and not module.check_mode:
+        before = read_text(decide.DAEMON_JSON) if os.path.exists(decide.DAEMON_JSON) else None
         os.makedirs(os.path.dirname(RECEIPT), mode=0o755, exist_ok=True)
         if notes:
             write_json(RECEIPT, {**receipt, "daemon.json": notes})
@@ -284,7 +344,7 @@ def main() -> None:
             daemon.enable()
         if reasons:
             live = bool(wanted.get("live-restore")) and not info.get("LiveRestoreEnabled")
-            daemon.restart(reload_first=bool(info) and live and not moving)
+            daemon.restart_or_return(before, reload_first=bool(info) and live and not moving)
             left = daemon.reasons(wanted)
             if left:
                 module.fail_json(msg=f"dockerd was restarted and still differs from its file: it {'; it '.join(left)}.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import Package
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveUnit
 
 DAEMON_JSON = "/etc/docker/daemon.json"
@@ -99,18 +100,23 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
     return content
 
 
-def settings(current: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+def settings(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return what must be in daemon.json, by key; a dot divides a key from one inside of it.
 
     The entry of the runtime is what `nvidia-ctk runtime configure` writes. One that runs NVIDIA's runtime from
-    another path is the owner's choice and stays. So does a log driver that rotates in its own way.
+    another path is the owner's choice and stays. So does a log driver that rotates in its own way. What a flag of
+    dockerd's unit sets is not set here, too: dockerd would not start.
+
+    Args:
+        current: daemon.json as it is.
+        wanted: What the inputs ask for.
+        flags: The settings in dockerd's flags, which `check_flags` has found to fit.
     """
     found: dict[str, Any] = {}
-    runtime = (current.get("runtimes") or {}).get(RUNTIME)
-    path = str(runtime.get("path") or "") if isinstance(runtime, Mapping) else ""
-    if posixpath.basename(path) != RUNTIME_COMMAND:
+    runs = {**current, **flags}
+    if not _runs_nvidia(current.get("runtimes") or {}):
         found[f"runtimes.{RUNTIME}"] = {"args": [], "path": RUNTIME_COMMAND}
-    if wanted.log_max_mib and str(current.get("log-driver") or "json-file") in ROTATED_DRIVERS:
+    if wanted.log_max_mib and _rotates(runs):
         if "log-driver" not in current:
             found["log-driver"] = "json-file"
         found["log-opts.max-size"] = f"{wanted.log_max_mib}m"
@@ -118,7 +124,55 @@ def settings(current: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
     found["live-restore"] = wanted.live_restore
     if wanted.data_root:
         found["data-root"] = wanted.data_root
-    return found
+    return {key: value for key, value in found.items() if key.partition(".")[0] not in flags}
+
+
+def _runs_nvidia(runtimes: Mapping[str, Any]) -> bool:
+    """Return whether these runtimes have NVIDIA's, at whatever path."""
+    runtime = runtimes.get(RUNTIME)
+    path = str(runtime.get("path") or "") if isinstance(runtime, Mapping) else ""
+    return posixpath.basename(path) == RUNTIME_COMMAND
+
+
+def _rotates(content: Mapping[str, Any]) -> bool:
+    """Return whether the log driver knows how logs are rotated."""
+    return str(content.get("log-driver") or "json-file") in ROTATED_DRIVERS
+
+
+def check_flags(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any], problems: Problems) -> None:
+    """Refuse what dockerd's flags leave no room for: they are its owner's, and no setting beside them is possible."""
+    unit = "docker.service (`systemctl cat docker.service`, with the variables in its command line) gives dockerd"
+    path = str(flags.get("config-file") or DAEMON_JSON)
+    if posixpath.normpath(path) != DAEMON_JSON:
+        problems.found.append(
+            f"{unit} the file {path}, and this role keeps its settings in {DAEMON_JSON}: move the file there, and "
+            "take --config-file out of the unit."
+        )
+    problems.found += [
+        f"{unit} {key} as a flag, and {DAEMON_JSON} has it as well, so dockerd does not start: take one of them out."
+        for key in sorted(set(flags) & set(current))
+    ]
+    if "runtimes" in flags and not _runs_nvidia(flags["runtimes"]):
+        problems.found.append(
+            f"{unit} --add-runtime, beside which it takes no runtimes from {DAEMON_JSON}: add `--add-runtime "
+            f"{RUNTIME}=/usr/bin/{RUNTIME_COMMAND}` there, or move all runtimes into {DAEMON_JSON}."
+        )
+    rotated = wanted.log_max_mib and _rotates({**current, **flags})
+    if rotated and "max-size" not in flags.get("log-opts", {"max-size": ""}):
+        problems.add(
+            "docker_log_max_mib",
+            f"{unit} --log-opt, beside which it takes no log-opts from {DAEMON_JSON}: add `--log-opt "
+            f"max-size={wanted.log_max_mib}m --log-opt max-file={wanted.log_files}` there, move them all into "
+            f"{DAEMON_JSON}, or set this to 0 to leave logs alone.",
+        )
+    if flags.get("live-restore", wanted.live_restore) != wanted.live_restore:
+        problems.add(
+            "docker_live_restore",
+            f"{unit} --live-restore={str(flags['live-restore']).lower()}: set this to that, or take the flag out.",
+        )
+    root = str(flags.get("data-root") or "")
+    if root and wanted.data_root and posixpath.normpath(root) != posixpath.normpath(wanted.data_root):
+        problems.add("docker_data_root", f"{unit} --data-root={root}: set this to that, or take the flag out.")
 
 
 def _get(content: Mapping[str, Any], key: str) -> object:
@@ -212,7 +266,7 @@ def restart_reasons(
     """Return why dockerd must be restarted: it does not run with what is in its file.
 
     Args:
-        content: daemon.json as it is on the disk.
+        content: The settings in daemon.json and in dockerd's flags.
         info: `GET /info` of the daemon; empty where it does not answer.
         modified: When the file was written; 0 where there is none.
         started: When dockerd was started.

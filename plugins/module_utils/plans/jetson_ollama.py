@@ -16,6 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import m
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import flags as docker_flags
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Image
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units
@@ -75,6 +76,11 @@ class Reader:
         """What `docker info` shows; empty where dockerd does not answer."""
         return self.engine.info()
 
+    @cached_property
+    def flags(self) -> docker_flags.Flags:
+        """What dockerd's unit gives it on its command line."""
+        return docker_flags.read()
+
     @property
     def silent(self) -> bool:
         """Whether Docker is installed and does not answer: of images and containers nothing is known then."""
@@ -130,7 +136,7 @@ class Reader:
         if not find_command("dockerd"):
             return []
         reasons = daemon.restart_reasons(
-            wanted,
+            self.flags.over(wanted),
             self.info,
             modified(daemon.DAEMON_JSON),
             service.since if service else 0.0,
@@ -206,15 +212,17 @@ def daemon_settings(reader: Reader, inputs: decide.Inputs, unfit: Problems) -> t
     except ValueError as error:
         unfit.found.append(str(error))
         return {}, {}
+    flags = reader.flags.settings
+    daemon.check_flags(current, inputs.docker, flags, unfit)
     wanted = inputs.docker.data_root
-    root = str(reader.info.get("DockerRootDir") or current.get("data-root") or daemon.DEFAULT_ROOT)
+    root = str(reader.info.get("DockerRootDir") or reader.flags.over(current).get("data-root") or daemon.DEFAULT_ROOT)
     if wanted and os.path.normpath(wanted) != os.path.normpath(root):
         entries = os.listdir(wanted) if os.path.isdir(wanted) else []
         foreign = reader.foreign_containers()
         problem = daemon.data_root_problem(wanted, root, foreign, entries, os.path.ismount(wanted))
         if problem:
             unfit.add("docker_data_root", problem)
-    return current, daemon.settings(current, inputs.docker)
+    return current, daemon.settings(current, inputs.docker, flags)
 
 
 def files(inputs: decide.Inputs, image: Image) -> FileSet:

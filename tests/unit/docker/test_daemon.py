@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import parse_status
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveUnit
@@ -58,26 +59,74 @@ MERGES: list[tuple[dict[str, Any], Wanted, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("current", "wanted", "expected"), MERGES)
 def test_merging_keeps_what_the_owner_has(current: dict[str, Any], wanted: Wanted, expected: dict[str, Any]) -> None:
-    settings = decide.settings(current, wanted)
+    settings = decide.settings(current, wanted, {})
     merged = decide.merged(current, settings)
     assert merged == expected
-    assert decide.merged(merged, decide.settings(merged, wanted)) == merged
+    assert decide.merged(merged, decide.settings(merged, wanted, {})) == merged
 
 
 @pytest.mark.parametrize(("current", "wanted", "expected"), MERGES)
 def test_absent_puts_back_what_was_there(current: dict[str, Any], wanted: Wanted, expected: dict[str, Any]) -> None:
-    settings = decide.settings(current, wanted)
+    settings = decide.settings(current, wanted, {})
     notes = decide.before(current, settings, {})
     # A second run sees our own settings, and must not take them for the owner's.
-    again = decide.before(expected, decide.settings(expected, wanted), notes)
+    again = decide.before(expected, decide.settings(expected, wanted, {}), notes)
     assert again == notes
     put_back = {**current, "data-root": wanted.data_root} if wanted.data_root else current
     assert decide.restored(expected, again) == put_back
 
 
 def test_absent_leaves_what_was_changed_since() -> None:
-    notes = decide.before({}, decide.settings({}, Wanted()), {})
+    notes = decide.before({}, decide.settings({}, Wanted(), {}), {})
     assert decide.restored({**OURS, "live-restore": False}, notes) == {"live-restore": False}
+
+
+NVIDIA_FLAG = {"runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtime"}}}
+
+
+@pytest.mark.parametrize(
+    ("flags", "current", "wanted", "left_out"),
+    [
+        (NVIDIA_FLAG, {}, Wanted(), {"runtimes.nvidia"}),
+        ({"log-driver": "local"}, {}, Wanted(), {"log-driver"}),
+        ({"log-driver": "journald"}, {}, Wanted(), {"log-driver", "log-opts.max-size", "log-opts.max-file"}),
+        ({"log-opts": {"max-size": "50m"}}, {}, Wanted(), {"log-opts.max-size", "log-opts.max-file"}),
+        ({"live-restore": True}, {}, Wanted(), {"live-restore"}),
+        ({"live-restore": False}, {}, Wanted(live_restore=False), {"live-restore"}),
+        ({"data-root": "/mnt/nvme/docker/"}, {}, Wanted(data_root="/mnt/nvme/docker"), {"data-root"}),
+        ({"data-root": "/mnt/nvme/docker"}, {}, Wanted(), set()),
+        ({"config-file": "/etc/docker/daemon.json"}, {}, Wanted(), set()),
+    ],
+)
+def test_what_a_flag_sets_is_not_in_the_file_too(
+    flags: dict[str, Any], current: dict[str, Any], wanted: Wanted, left_out: set[str]
+) -> None:
+    problems = Problems()
+    decide.check_flags(current, wanted, flags, problems)
+    assert problems.found == []
+    assert set(decide.settings(current, wanted, {})) - set(decide.settings(current, wanted, flags)) == left_out
+
+
+@pytest.mark.parametrize(
+    ("flags", "current", "wanted", "message"),
+    [
+        ({"runtimes": {"kata": {"path": "/k"}}}, {}, Wanted(), "add `--add-runtime nvidia=/usr/bin/nvidia-container"),
+        (NVIDIA_FLAG, {"runtimes": {"kata": {}}}, Wanted(), "runtimes as a flag, and /etc/docker/daemon.json has it"),
+        ({"log-driver": "local"}, {"log-driver": "local"}, Wanted(), "take one of them out"),
+        ({"log-opts": {"labels": "a"}}, {}, Wanted(), "jetson_ollama_docker_log_max_mib: "),
+        ({"live-restore": False}, {}, Wanted(), "jetson_ollama_docker_live_restore: "),
+        ({"live-restore": True}, {}, Wanted(live_restore=False), "--live-restore=true: set this to that"),
+        ({"data-root": "/a"}, {}, Wanted(data_root="/b"), "jetson_ollama_docker_data_root: "),
+        ({"config-file": "/etc/dockerd.json"}, {}, Wanted(), "the file /etc/dockerd.json"),
+    ],
+)
+def test_flags_that_leave_no_room_are_refused(
+    flags: dict[str, Any], current: dict[str, Any], wanted: Wanted, message: str
+) -> None:
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_flags(current, wanted, flags, problems)
+    assert len(problems.found) == 1
+    assert message in problems.found[0]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +194,7 @@ def test_why_dockerd_is_restarted(
     ],
 )
 def test_what_differs_in_the_file(current: dict[str, Any], sentences: list[str]) -> None:
-    settings = decide.settings(current, Wanted())
+    settings = decide.settings(current, Wanted(), {})
     assert decide.differences(current, decide.merged(current, settings), settings) == sentences
 
 
