@@ -175,6 +175,24 @@ def check_flags(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, 
         problems.add("docker_data_root", f"{unit} --data-root={root}: set this to that, or take the flag out.")
 
 
+def check_swarm(wanted: Wanted, info: Mapping[str, Any], joined: bool, problems: Problems) -> None:
+    """Refuse live-restore on a node of a swarm, on which dockerd does not start with it.
+
+    Args:
+        wanted: What the inputs ask for.
+        info: `GET /info` of the daemon; empty where it does not answer.
+        joined: Whether its data has the state of a swarm; this counts where it does not answer.
+        problems: Takes the refusal.
+    """
+    state = str((info.get("Swarm") or {}).get("LocalNodeState") or "inactive")
+    if wanted.live_restore and (state != "inactive" if info else joined):
+        problems.add(
+            "docker_live_restore",
+            "this host is a node of a Docker swarm, on which dockerd does not start with live-restore: set this to "
+            "false, or leave the swarm (`docker swarm leave`).",
+        )
+
+
 def _get(content: Mapping[str, Any], key: str) -> object:
     """Return the value of a key that may be inside another; None where there is none."""
     outer, dot, inner = key.partition(".")

@@ -335,3 +335,23 @@ def test_moving_dockers_data(wanted: str, foreign: list[str], entries: list[str]
     problem = decide.data_root_problem(wanted, "/var/lib/docker", foreign, entries, mounted)
     assert message in problem
     assert bool(message) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "info", "joined", "refused"),
+    [
+        (Wanted(), {"Swarm": {"LocalNodeState": "active"}}, False, True),
+        (Wanted(), {"Swarm": {"LocalNodeState": "locked"}}, True, True),
+        (Wanted(), {"Swarm": {"LocalNodeState": "inactive"}}, True, False),
+        (Wanted(), {"Swarm": None}, False, False),
+        (Wanted(), INFO, False, False),
+        # dockerd does not answer: an earlier live-restore may be the reason.
+        (Wanted(), {}, True, True),
+        (Wanted(), {}, False, False),
+        (Wanted(live_restore=False), {"Swarm": {"LocalNodeState": "active"}}, True, False),
+    ],
+)
+def test_no_live_restore_in_a_swarm(wanted: Wanted, info: dict[str, Any], joined: bool, refused: bool) -> None:
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_swarm(wanted, info, joined, problems)
+    assert [problem.partition(":")[0] for problem in problems.found] == ["jetson_ollama_docker_live_restore"] * refused
