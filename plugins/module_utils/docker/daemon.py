@@ -193,6 +193,23 @@ def check_swarm(wanted: Wanted, info: Mapping[str, Any], joined: bool, problems:
         )
 
 
+def check_users(content: Mapping[str, Any], info: Mapping[str, Any], problems: Problems) -> None:
+    """Refuse a Docker that maps the users of containers: Ollama's has the host's network and its device nodes.
+
+    Args:
+        content: The settings in daemon.json and in dockerd's flags.
+        info: `GET /info` of the daemon; empty where it does not answer.
+        problems: Takes the refusal.
+    """
+    running = any("name=userns" in str(option).split(",") for option in info.get("SecurityOptions") or [])
+    if running or content.get("userns-remap"):
+        problems.found.append(
+            f"Docker maps the users of containers to others (userns-remap in {DAEMON_JSON} or in dockerd's flags), and "
+            "Ollama's container needs the host's network and device nodes: take userns-remap out, restart Docker, and "
+            "run again. Docker then no longer shows the images and containers that it has now."
+        )
+
+
 def _get(content: Mapping[str, Any], key: str) -> object:
     """Return the value of a key that may be inside another; None where there is none."""
     outer, dot, inner = key.partition(".")

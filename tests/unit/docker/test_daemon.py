@@ -355,3 +355,19 @@ def test_no_live_restore_in_a_swarm(wanted: Wanted, info: dict[str, Any], joined
     problems = Problems(prefix="jetson_ollama_")
     decide.check_swarm(wanted, info, joined, problems)
     assert [problem.partition(":")[0] for problem in problems.found] == ["jetson_ollama_docker_live_restore"] * refused
+
+
+@pytest.mark.parametrize(
+    ("content", "info", "refused"),
+    [
+        ({}, {"SecurityOptions": ["name=seccomp,profile=builtin", "name=userns"]}, True),
+        ({}, {"SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"]}, False),
+        ({}, {"SecurityOptions": None}, False),
+        ({"userns-remap": "default"}, {}, True),
+        ({"userns-remap": ""}, {}, False),
+    ],
+)
+def test_users_of_containers_are_not_mapped(content: dict[str, Any], info: dict[str, Any], refused: bool) -> None:
+    problems = Problems()
+    decide.check_users(content, info, problems)
+    assert len(problems.found) == refused
