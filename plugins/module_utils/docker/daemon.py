@@ -114,7 +114,7 @@ def settings(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any
     """
     found: dict[str, Any] = {}
     runs = {**current, **flags}
-    if not _runs_nvidia(current.get("runtimes") or {}):
+    if not any(_runs_nvidia(content.get("runtimes") or {}) for content in (current, flags)):
         found[f"runtimes.{RUNTIME}"] = {"args": [], "path": RUNTIME_COMMAND}
     if wanted.log_max_mib and _rotates(runs):
         if "log-driver" not in current:
@@ -124,7 +124,9 @@ def settings(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any
     found["live-restore"] = wanted.live_restore
     if wanted.data_root:
         found["data-root"] = wanted.data_root
-    return {key: value for key, value in found.items() if key.partition(".")[0] not in flags}
+    return {
+        key: value for key, value in found.items() if key.startswith("runtimes.") or key.partition(".")[0] not in flags
+    }
 
 
 def _runs_nvidia(runtimes: Mapping[str, Any]) -> bool:
@@ -150,12 +152,12 @@ def check_flags(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, 
         )
     problems.found += [
         f"{unit} {key} as a flag, and {DAEMON_JSON} has it as well, so dockerd does not start: take one of them out."
-        for key in sorted(set(flags) & set(current))
+        for key in sorted(set(flags) & set(current) - {"runtimes"})
     ]
-    if "runtimes" in flags and not _runs_nvidia(flags["runtimes"]):
+    runtimes = flags.get("runtimes") or {}
+    if RUNTIME in runtimes and not _runs_nvidia(runtimes):
         problems.found.append(
-            f"{unit} --add-runtime, beside which it takes no runtimes from {DAEMON_JSON}: add `--add-runtime "
-            f"{RUNTIME}=/usr/bin/{RUNTIME_COMMAND}` there, or move all runtimes into {DAEMON_JSON}."
+            f"{unit} --add-runtime {RUNTIME}={runtimes[RUNTIME]['path']}, which is not {RUNTIME_COMMAND}: take it out."
         )
     rotated = wanted.log_max_mib and _rotates({**current, **flags})
     if rotated and "max-size" not in flags.get("log-opts", {"max-size": ""}):

@@ -1,6 +1,9 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The flags that dockerd's unit gives it: dockerd does not start where daemon.json has the same settings."""
+"""The flags that dockerd's unit gives it: dockerd does not start where daemon.json has the same settings.
+
+Runtimes alone are merged, by every Docker that the role takes.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,8 @@ class Flags:
 
     def over(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that dockerd runs with by its file and its flags."""
-        return {**content, **self.settings}
+        runtimes = {**(content.get("runtimes") or {}), **self.settings.get("runtimes", {})}
+        return {**content, **self.settings, **({"runtimes": runtimes} if runtimes else {})}
 
 
 def parse_environment(text: str) -> dict[str, str]:

@@ -88,6 +88,9 @@ NVIDIA_FLAG = {"runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtim
     ("flags", "current", "wanted", "left_out"),
     [
         (NVIDIA_FLAG, {}, Wanted(), {"runtimes.nvidia"}),
+        # Runtimes of both are merged.
+        (NVIDIA_FLAG, {"runtimes": {"kata": {"path": "/k"}}}, Wanted(), {"runtimes.nvidia"}),
+        ({"runtimes": {"kata": {"path": "/k"}}}, {}, Wanted(), set()),
         ({"log-driver": "local"}, {}, Wanted(), {"log-driver"}),
         ({"log-driver": "journald"}, {}, Wanted(), {"log-driver", "log-opts.max-size", "log-opts.max-file"}),
         ({"log-opts": {"max-size": "50m"}}, {}, Wanted(), {"log-opts.max-size", "log-opts.max-file"}),
@@ -110,8 +113,7 @@ def test_what_a_flag_sets_is_not_in_the_file_too(
 @pytest.mark.parametrize(
     ("flags", "current", "wanted", "message"),
     [
-        ({"runtimes": {"kata": {"path": "/k"}}}, {}, Wanted(), "add `--add-runtime nvidia=/usr/bin/nvidia-container"),
-        (NVIDIA_FLAG, {"runtimes": {"kata": {}}}, Wanted(), "runtimes as a flag, and /etc/docker/daemon.json has it"),
+        ({"runtimes": {"nvidia": {"path": "/usr/bin/runc"}}}, {}, Wanted(), "nvidia=/usr/bin/runc, which is not"),
         ({"log-driver": "local"}, {"log-driver": "local"}, Wanted(), "take one of them out"),
         ({"log-opts": {"labels": "a"}}, {}, Wanted(), "jetson_ollama_docker_log_max_mib: "),
         ({"live-restore": False}, {}, Wanted(), "jetson_ollama_docker_live_restore: "),

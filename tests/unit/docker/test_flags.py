@@ -45,6 +45,11 @@ EMPTY=
 """
 
 
+def test_runtimes_of_file_and_flags_are_merged() -> None:
+    found = flags.parse(["--add-runtime", "a=/a"]).over({"runtimes": {"b": {"path": "/b"}}})
+    assert found == {"runtimes": {"a": {"path": "/a"}, "b": {"path": "/b"}}}
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
