@@ -90,6 +90,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry imp
     Registry,
     RegistryError,
     parse_image,
+    proxies_for,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
@@ -102,12 +103,12 @@ def expected_sizes(module: AnsibleModule, engine: Engine, image: Image, login: C
     """Return the sizes of the image's layers; empty where only a mirror of Docker's has them."""
     info = engine.info()
     ca_file = os.path.join(CERTIFICATES, image.host, "ca.crt")
-    proxies = {"http": info.get("HttpProxy") or "", "https": info.get("HttpsProxy") or ""}
+    environment = {"HTTP_PROXY": info.get("HttpProxy"), "HTTPS_PROXY": info.get("HttpsProxy")}
     registry = Registry(
         image.host,
         login,
         ca_file=ca_file if os.path.isfile(ca_file) else "",
-        proxies={scheme: proxy for scheme, proxy in proxies.items() if proxy},
+        proxies=proxies_for(image.host, {**environment, "NO_PROXY": info.get("NoProxy")}),
     )
     try:
         return registry.sizes(image, str(info.get("Architecture") or os.uname().machine))

@@ -88,6 +88,10 @@ options:
   ca_file:
     description: CA certificates to trust for registries, beside the system's. The server needs them too.
     type: path
+  environment:
+    description: The server's; registries are asked through the proxies in it, as it does.
+    type: dict
+    default: {}
   models_dir:
     description:
       - The directory on this device that is the server's C(OLLAMA_MODELS). With it, free disk space is checked first,
@@ -263,6 +267,7 @@ def main() -> None:
             "remove_others": {"type": "bool", "default": False},
             "insecure": {"type": "bool", "default": False},
             "ca_file": {"type": "path"},
+            "environment": {"type": "dict", "default": {}},
             "models_dir": {"type": "path"},
             "record": {"type": "path", "default": "/var/lib/edge-slm/ollama-models.json"},
             "timeout": {"type": "int", "default": 7200},
@@ -289,6 +294,7 @@ def main() -> None:
                 models_dir=given["models_dir"] or "",
                 insecure=given["insecure"],
                 ca_file=given["ca_file"] or "",
+                environment=given["environment"],
                 stall_timeout=given["stall_timeout"],
                 timeout=given["timeout"],
             )

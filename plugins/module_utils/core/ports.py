@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,16 +55,23 @@ def overlap(one: str, other: str) -> bool:
     return first == second
 
 
-def holder(listener: Listener) -> str:
-    """Return the process that holds a socket, for people; its user where the kernel does not show more."""
-    target = f"socket:[{listener.inode}]"
+def processes_with(listeners: Iterable[Listener]) -> list[int]:
+    """Return the processes that hold any of these sockets, as far as the kernel shows them."""
+    targets = {f"socket:[{listener.inode}]" for listener in listeners}
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            held = any(os.readlink(descriptor) == target for descriptor in (process / "fd").iterdir())
+            if any(os.readlink(descriptor) in targets for descriptor in (process / "fd").iterdir()):
+                found.append(int(process.name))
         except OSError:  # it ended while it was looked at, or belongs to somebody else in a container
             continue
-        if held:
-            return f"{read_text(process / 'comm').strip()} (process {process.name})"
+    return sorted(found)
+
+
+def holder(listener: Listener) -> str:
+    """Return the process that holds a socket, for people; its user where the kernel does not show more."""
+    for pid in processes_with([listener]):
+        return f"{read_text(f'/proc/{pid}/comm').strip()} (process {pid})"
     try:
         return f"a program of the user {pwd.getpwuid(listener.uid).pw_name}"
     except KeyError:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names of images, and what a registry reports about one before it is pulled."""
+"""Names of images, and what a registry reports about an image, or a model of Ollama's, before it is pulled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import hashlib
 import http.client
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import mib
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import trusting
 
 HUB_HOST = "registry-1.docker.io"
@@ -116,6 +118,15 @@ def is_loopback(host: str) -> bool:
     return name == "localhost" or name.startswith("127.") or name == "[::1]"
 
 
+def proxies_for(host: str, environment: Mapping[str, object]) -> dict[str, str]:
+    """Return the proxies by scheme through which a program with this environment asks a host; none for NO_PROXY."""
+    given = {name.lower(): str(value) for name, value in environment.items() if value}
+    bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed leaves it out
+    if bypass(host, {"no": given.get("no_proxy", "")}):
+        return {}
+    return {scheme: given[f"{scheme}_proxy"] for scheme in ("http", "https") if f"{scheme}_proxy" in given}
+
+
 def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
     """Read a WWW-Authenticate header: the scheme in lower case, and its parameters."""
     scheme, _unused, rest = header.partition(" ")
@@ -153,6 +164,8 @@ class Registry:
         ca_file: A CA of its own; '' for what this machine trusts.
         proxies: By scheme, as Docker has them.
         timeout: Seconds without a sign of life.
+        deadline: Seconds that one answer may take.
+        insecure: Ask by plain HTTP.
     """
 
     def __init__(
@@ -162,22 +175,34 @@ class Registry:
         ca_file: str = "",
         proxies: Mapping[str, str] | None = None,
         timeout: float = 20,
+        deadline: float = 60,
+        insecure: bool = False,
     ) -> None:
         self.host = host
         self._credentials = credentials or Credentials()
-        self._timeout = timeout
+        self._timeout, self._deadline = timeout, deadline
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler(dict(proxies or {})), urllib.request.HTTPSHandler(context=trusting(ca_file))
         )
         self._authorization = self._credentials.basic() if self._credentials.user else ""
-        self._schemes = ("https", "http") if is_loopback(host) else ("https",)
+        self._schemes = ("http",) if insecure else ("https", "http") if is_loopback(host) else ("https",)
 
     def _get(self, url: str, headers: Mapping[str, str]) -> bytes:
         """Return a body."""
         request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 (http only on loopback)
+        ends = time.monotonic() + self._deadline
+        body = b""
         with self._opener.open(request, timeout=self._timeout) as answer:
-            body: bytes = answer.read(LARGEST_MANIFEST + 1)
-            return body
+            while block := answer.read1(65536):
+                body += block
+                if len(body) > LARGEST_MANIFEST:
+                    raise OSError(f"more than {mib(LARGEST_MANIFEST)} came, which is not a manifest")
+                if time.monotonic() > ends:
+                    raise OSError(f"only {len(body)} bytes came within {self._deadline:.0f} s")
+            length = answer.headers.get("Content-Length")
+        if length and len(body) < int(length):
+            raise OSError(f"its answer broke off after {len(body)} of {length} bytes")
+        return body
 
     def _token(self, challenge: str, repository: str) -> str:
         """Return the Authorization that a challenge asks for, or '' where there is no way."""
@@ -223,12 +248,13 @@ class Registry:
 
     def _refusal(self, code: int, repository: str, reference: str) -> str:
         """Return what an HTTP status means here."""
+        named = f"{repository}{'@' if DIGEST.fullmatch(reference) else ':'}{reference}"
         if code == 404:
-            return f"the registry {self.host} has no {repository}@{reference}"
+            return f"the registry {self.host} has no {named}"
         if code in (401, 403):
             who = f"{self._credentials.user!r}" if self._credentials.user else "anyone without a login"
             return f"the registry {self.host} does not give {repository} to {who} (HTTP {code})"
-        return f"the registry {self.host} answers HTTP {code} for {repository}@{reference}"
+        return f"the registry {self.host} answers HTTP {code} for {named}"
 
     def sizes(self, image: Image, architecture: str) -> dict[str, int]:
         """Return what of an image must come over the wire: compressed sizes in bytes by digest.

@@ -1,12 +1,11 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Speak to an Ollama server (calls, streams of JSON lines, uploads), and to a registry of models for manifests."""
+"""Speak to an Ollama server (calls, streams of JSON lines, uploads)."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,17 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import BLOCK, mib
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import connection_to, request, send, trusting
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import connection_to, request, send
 
 #: A call that moves no model data is answered within this time, in seconds.
 CALL_SECONDS = 30.0
-#: A manifest is a few hundred bytes; what is larger than this is none.
-MAX_MANIFEST_BYTES = 4 << 20
-MANIFEST_TYPES = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-)
-
 #: Called with the bytes that are there and the bytes that there will be.
 Report = Callable[[int, int], None]
 
@@ -253,46 +245,3 @@ class Server:
             connection.close()
         if answer.status not in (200, 201):
             raise Refused(route, answer.status, f"{error_text(content)}{broken}")
-
-
-def get_manifest(
-    registry: str, repository: str, tag: str, *, insecure: bool = False, ca_file: str = "", timeout: float = 60.0
-) -> bytes:
-    """Return a model's manifest as the registry holds it, byte by byte.
-
-    Args:
-        registry: Host name, with a port where needed.
-        repository: Like library/phi3.
-        tag: Like mini.
-        insecure: Plain HTTP.
-        ca_file: CA certificates to trust beside the system's; '' for none.
-        timeout: How long all of it may take, in seconds.
-
-    Raises:
-        OllamaError: There is none, or it did not come.
-    """
-    url = f"{'http' if insecure else 'https'}://{registry}/v2/{repository}/manifests/{tag}"
-    what = f"the manifest {url}"
-    asked = urllib.request.Request(url, headers={"Accept": ", ".join(MANIFEST_TYPES)})  # noqa: S310 (http or https)
-    deadline = time.monotonic() + timeout
-    content = b""
-    try:
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusting(ca_file)))
-        with opener.open(asked, timeout=min(timeout, CALL_SECONDS)) as answer:
-            while block := answer.read1(65536):
-                content += block
-                if len(content) > MAX_MANIFEST_BYTES:
-                    raise OllamaError(f"{what}: more than {mib(MAX_MANIFEST_BYTES)} came, which is not a manifest")
-                if time.monotonic() > deadline:
-                    raise Unanswered(f"{what}: only {len(content)} bytes came within {timeout:.0f} s")
-            length = answer.headers.get("Content-Length")
-            if length and len(content) < int(length):
-                raise Unanswered(f"{what}: it broke off after {len(content)} of {length} bytes")
-    except urllib.error.HTTPError as error:
-        with error:
-            hint = {401: "; it wants a login, which Ollama's pull cannot give", 404: "; it is not there"}
-            raise Refused(f"{what}{hint.get(error.code, '')}", error.code, error_text(error.read())) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-        raise Unanswered(f"{what}: {reason}; is the registry up, and its certificate of a CA known here?") from error
-    return content

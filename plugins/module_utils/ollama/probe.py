@@ -13,9 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import Digest, read_json, read_text
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import read_listeners
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import (
+    holder,
+    processes_with,
+    read_listeners,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
-from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Registry, RegistryError
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
+    Registry,
+    RegistryError,
+    proxies_for,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server
@@ -43,18 +51,6 @@ def process_parents() -> dict[int, int]:
     return parents
 
 
-def holds_socket(pid: int, inodes: set[str]) -> bool:
-    """Return whether a process has one of these sockets."""
-    for entry in glob.glob(f"/proc/{pid}/fd/*"):
-        try:
-            target = os.readlink(entry)
-        except OSError:
-            continue
-        if target.startswith("socket:[") and target[8:-1] in inodes:
-            return True
-    return False
-
-
 def port_owner(port: int, ours: int, docker: bool) -> str:
     """Return who listens on a port and is not our container; '' for nobody.
 
@@ -64,18 +60,17 @@ def port_owner(port: int, ours: int, docker: bool) -> str:
         docker: Whether Docker answers. Where it does not, our container may run all the same (live-restore), and is
             known by its environment.
     """
-    inodes = {str(listener.inode) for listener in read_listeners() if listener.port == port}
-    if not inodes or (ours and holds_socket(ours, inodes)):
+    listeners = [listener for listener in read_listeners() if listener.port == port]
+    parents = process_parents() if listeners else {}
+
+    def is_ours(pid: int) -> bool:
+        if ours:
+            return decide.descends_from(pid, ours, parents)
+        return not docker and f"OLLAMA_MODELS={decide.HOME}/models" in read_text(f"/proc/{pid}/environ").split("\0")
+
+    if not listeners or any(map(is_ours, processes_with(listeners))):
         return ""
-    parents = process_parents()
-    for pid in sorted(parents):
-        if holds_socket(pid, inodes):
-            if ours and decide.descends_from(pid, ours, parents):
-                return ""
-            if not docker and f"OLLAMA_MODELS={decide.HOME}/models" in read_text(f"/proc/{pid}/environ").split("\0"):
-                return ""
-            return f"{read_text(f'/proc/{pid}/comm').strip()} (process {pid})"
-    return "a process that cannot be seen"
+    return holder(listeners[0])
 
 
 def trusted_certificates() -> str:
@@ -122,17 +117,27 @@ def damage(models_dir: str, parts: Sequence[Mapping[str, Any]], deep: bool) -> s
     return ""
 
 
-def registry_weights(model: Model) -> tuple[int, str]:
+def registry_weights(model: Model, environment: Mapping[str, object]) -> tuple[int, str]:
     """Return the bytes of a model as its registry reports them, or why it does not."""
-    registry = Registry(model.registry or DEFAULT_REGISTRY, timeout=REGISTRY_PATIENCE)
+    host = model.registry or DEFAULT_REGISTRY
+    registry = Registry(host, proxies=proxies_for(host, environment), timeout=REGISTRY_PATIENCE)
     try:
         return sum(file["size"] for file in parse_manifest(registry.manifest(model.repository, model.tag))), ""
     except (ValueError, RegistryError) as error:
         return 0, f"{model.name}: its size is not known ({error})"
 
 
-def model_sizes(models: Sequence[Model], models_dir: str, notes: list[str]) -> list[decide.Size]:
-    """Return what models weigh: as they are here, as their files are here, or as their registries report."""
+def model_sizes(
+    models: Sequence[Model], models_dir: str, environment: Mapping[str, object], notes: list[str]
+) -> list[decide.Size]:
+    """Return what models weigh: as they are here, as their files are here, or as their registries report.
+
+    Args:
+        models: As they are wanted.
+        models_dir: Ollama's directory on this host.
+        environment: Of Ollama: registries are asked through its proxies.
+        notes: Takes why a size is not known.
+    """
 
     def size(model: Model) -> tuple[decide.Size, str]:
         parts = read_manifest(decide.manifest_path(models_dir, model.name))
@@ -142,7 +147,7 @@ def model_sizes(models: Sequence[Model], models_dir: str, notes: list[str]) -> l
             return decide.Size(model.name, os.path.getsize(model.path) if os.path.isfile(model.path) else 0, False), ""
         if not model.digest:
             return decide.Size(model.name, 0, False), ""
-        weights, note = registry_weights(model)
+        weights, note = registry_weights(model, environment)
         return decide.Size(model.name, weights, False), note
 
     with ThreadPoolExecutor(8) as pool:

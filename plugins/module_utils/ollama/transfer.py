@@ -21,6 +21,11 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     mib,
     require_space,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
+    Registry,
+    RegistryError,
+    proxies_for,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
@@ -29,7 +34,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     Report,
     Server,
     Unanswered,
-    get_manifest,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
     DEFAULT_REGISTRY,
@@ -260,6 +264,7 @@ class Bringer:
         models_dir: The server's models' directory on this device; '' where it cannot be seen.
         insecure: Plain HTTP for registries of one's own.
         ca_file: CA certificates for them, beside the system's; '' for none.
+        environment: Of the server: its proxies lead to registries.
         stall_timeout: Seconds without progress until a transfer is given up.
         timeout: Seconds that one model may take.
         sleep: Waits between attempts.
@@ -270,6 +275,7 @@ class Bringer:
     models_dir: str = ""
     insecure: bool = False
     ca_file: str = ""
+    environment: Mapping[str, object] = field(default_factory=dict)
     stall_timeout: float = 120
     timeout: float = 3600
     sleep: Callable[[float], None] = time.sleep
@@ -338,14 +344,17 @@ class Bringer:
             OllamaError: It is not there, is another one, or could not be compared after the pull.
         """
         registry = model.registry or DEFAULT_REGISTRY
-        content = get_manifest(
+        asked = Registry(
             registry,
-            model.repository,
-            model.tag,
-            insecure=self.insecure and bool(model.registry),
             ca_file=self.ca_file,
-            timeout=min(self.stall_timeout, self.timeout),
+            proxies=proxies_for(registry, self.environment),
+            deadline=min(self.stall_timeout, self.timeout),
+            insecure=self.insecure and bool(model.registry),
         )
+        try:
+            content = asked.manifest(model.repository, model.tag)
+        except RegistryError as error:
+            raise OllamaError(str(error)) from error
         found = _sha256(content)
         where = f"{registry}/{model.repository}:{model.tag}"
         if found != model.digest:

@@ -463,7 +463,7 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
     decide.check_port(inputs, probe.port_owner(inputs.port, reader.container_pid, bool(reader.info)), unfit)
     decide.check_gpu(inputs, jetson["real_jetson"], unfit)
     models = probe.Models.read(inputs, listed, unfit)
-    sizes = probe.model_sizes(models.wanted, inputs.models_dir, reader.notes)
+    sizes = probe.model_sizes(models.wanted, inputs.models_dir, inputs.environment, reader.notes)
     decide.check_memory(inputs, sizes, reader.host.device["memory_mib"], unfit)
     decide.check_disk(inputs, sizes, free_mib(inputs.models_dir), unfit)
     if unfit.found or image is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import pull as jetson_pull
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import registry as registry_module
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import demultiplex
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
     Credentials,
@@ -21,6 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry imp
     parse_challenge,
     parse_image,
     pick_platform,
+    proxies_for,
 )
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -181,6 +183,46 @@ def test_a_registry_that_is_wrong_or_lacks_something(host: str, reference: str, 
     with pytest.raises(RegistryError, match="the registry") as error:
         Registry(host).sizes(parse_image(f"{host}/{reference}"), "x86_64")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "expected"),
+    [
+        ("registry.lan", {}, {}),
+        ("registry.lan", {"HTTPS_PROXY": "http://p:3128"}, {"https": "http://p:3128"}),
+        ("registry.lan", {"https_proxy": "http://p:3128", "HTTP_PROXY": ""}, {"https": "http://p:3128"}),
+        ("registry.lan:5000", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "localhost,.lan"}, {}),
+        ("registry.lan", {"HTTPS_PROXY": "http://p:3128", "no_proxy": "registry.lan"}, {}),
+        ("registry.lan", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "*"}, {}),
+        ("registry.lan", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "other.lan"}, {"https": "http://p:3128"}),
+    ],
+)
+def test_which_proxies_lead_to_a_registry(host: str, environment: dict[str, str], expected: dict[str, str]) -> None:
+    assert proxies_for(host, environment) == expected
+
+
+def test_a_registry_is_asked_through_its_proxy(host: str) -> None:
+    """Here the proxy is the registry itself, which shows in that a name that nobody knows is answered."""
+    registry = Registry("nobody.invalid", proxies={"http": f"http://{host}"}, insecure=True)
+    assert registry.manifest("open/x", TRUE) == MANIFEST
+    with pytest.raises(RegistryError, match=r"nobody\.invalid cannot be reached"):
+        Registry("nobody.invalid", insecure=True).manifest("open/x", TRUE)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"LARGEST_MANIFEST": 8}, "which is not a manifest"),
+        ({}, r"only \d+ bytes came within 0 s"),
+    ],
+)
+def test_an_answer_that_is_no_manifest_is_given_up(
+    host: str, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], message: str
+) -> None:
+    for name, value in limits.items():
+        monkeypatch.setattr(registry_module, name, value)
+    with pytest.raises(RegistryError, match=message):
+        Registry(host, deadline=60 if limits else 0).manifest("open/x", TRUE)
 
 
 def test_a_registry_that_is_down() -> None:

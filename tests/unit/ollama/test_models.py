@@ -20,10 +20,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     OllamaError,
-    Refused,
     Server,
     Unanswered,
-    get_manifest,
     url_problem,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
@@ -583,13 +581,10 @@ def test_nothing_is_pulled_where_the_manifest_is_wrong(fake: Fake, manifest: byt
 
 
 def test_a_manifest_that_is_not_there(fake: Fake) -> None:
-    with pytest.raises(Refused, match=r"it is not there: manifest unknown \(HTTP 404\)"):
-        get_manifest(fake.address, "library/phi3", "none", insecure=True)
-
-
-def test_https_is_spoken_unless_plain_http_is_allowed(fake: Fake) -> None:
-    with pytest.raises(Unanswered, match="https://"):
-        get_manifest(fake.address, "library/phi3", "mini")
+    missing = Model("phi3:none", digest=DIGEST, registry=fake.address)
+    with pytest.raises(OllamaError, match=f"the registry {fake.address} has no library/phi3:none"):
+        bringer(fake).bring(missing, {}, quiet)
+    assert fake.calls == []
 
 
 #: The smallest file that is a model.

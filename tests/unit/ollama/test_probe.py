@@ -133,7 +133,7 @@ def test_sizes_without_asking_anybody(tmp_path: Path) -> None:
         Model("gone:latest", path="/nowhere.gguf", sha256=SHA256),
     ]
     notes: list[str] = []
-    assert probe.model_sizes(models, str(tmp_path), notes) == [
+    assert probe.model_sizes(models, str(tmp_path), {}, notes) == [
         server.Size("phi3:mini", 14, True),
         server.Size("smol:latest", 7, False),
         server.Size("gone:latest", 0, False),
@@ -144,7 +144,7 @@ def test_sizes_without_asking_anybody(tmp_path: Path) -> None:
 def test_a_registry_that_does_not_answer_is_noted(tmp_path: Path) -> None:
     notes: list[str] = []
     model = Model("phi3:mini", digest="1" * 64, registry="127.0.0.1:1")
-    assert probe.model_sizes([model], str(tmp_path), notes) == [server.Size("phi3:mini", 0, False)]
+    assert probe.model_sizes([model], str(tmp_path), {}, notes) == [server.Size("phi3:mini", 0, False)]
     assert notes[0].startswith("phi3:mini: its size is not known (the registry 127.0.0.1:1 cannot be reached")
 
 
