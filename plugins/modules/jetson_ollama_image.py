@@ -83,6 +83,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import pull as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import images_directory
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
     Credentials,
@@ -202,7 +203,7 @@ def main() -> None:
             note(given["receipt"], image.reference, present=True)
         module.exit_json(changed=not there, id=(there or {}).get("Id", ""), attempts=0, transferred_mib=0)
     total = sum(expected_sizes(module, engine, image, login).values())
-    root = str(engine.info().get("DockerRootDir") or "/var/lib/docker")
+    root = images_directory(engine.info())
     status = os.statvfs(root)
     problem = decide.disk_problem(total, status.f_bavail * status.f_frsize, root, image.reference)
     if problem:

@@ -18,6 +18,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import L
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 DEFAULT_ROOT = "/var/lib/docker"
+#: Where containerd keeps what Docker gives it.
+CONTAINERD_ROOT = "/var/lib/containerd"
 #: Log drivers that know max-size and max-file.
 ROTATED_DRIVERS = ("json-file", "local")
 RUNTIME = "nvidia"
@@ -192,6 +194,29 @@ def check_swarm(wanted: Wanted, info: Mapping[str, Any], joined: bool, problems:
             "docker_live_restore",
             "this host is a node of a Docker swarm, on which dockerd does not start with live-restore: set this to "
             "false, or leave the swarm (`docker swarm leave`).",
+        )
+
+
+def images_directory(info: Mapping[str, Any]) -> str:
+    """Return where Docker keeps images: in its own store, or in containerd's, as new installations since Docker 29."""
+    snapshotter = any("io.containerd.snapshotter" in str(part) for part in info.get("DriverStatus") or [])
+    return CONTAINERD_ROOT if snapshotter else str(info.get("DockerRootDir") or DEFAULT_ROOT)
+
+
+def check_image_store(wanted: Wanted, info: Mapping[str, Any], problems: Problems) -> None:
+    """Refuse another directory for Docker's data where that would leave the images behind.
+
+    Args:
+        wanted: What the inputs ask for.
+        info: `GET /info` of the daemon; empty where it does not answer.
+        problems: Takes the refusal.
+    """
+    if wanted.data_root and info and images_directory(info) == CONTAINERD_ROOT:
+        problems.add(
+            "docker_data_root",
+            f"this Docker keeps images in containerd's store, below {CONTAINERD_ROOT}, which data-root does not move: "
+            "mount the larger disk there or set `root` in /etc/containerd/config.toml, and leave this empty. (`docker "
+            "info` shows the store as driver-type io.containerd.snapshotter.v1.)",
         )
 
 

@@ -216,6 +216,7 @@ def daemon_settings(reader: Reader, inputs: decide.Inputs, unfit: Problems) -> t
     daemon.check_flags(current, inputs.docker, flags, unfit)
     wanted = inputs.docker.data_root
     root = str(reader.info.get("DockerRootDir") or reader.flags.over(current).get("data-root") or daemon.DEFAULT_ROOT)
+    daemon.check_image_store(inputs.docker, reader.info, unfit)
     daemon.check_users(reader.flags.over(current), reader.info, unfit)
     daemon.check_swarm(inputs.docker, reader.info, os.path.isfile(f"{root}/swarm/docker-state.json"), unfit)
     if wanted and os.path.normpath(wanted) != os.path.normpath(root):

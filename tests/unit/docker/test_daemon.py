@@ -359,6 +359,28 @@ def test_no_live_restore_in_a_swarm(wanted: Wanted, info: dict[str, Any], joined
     assert [problem.partition(":")[0] for problem in problems.found] == ["jetson_ollama_docker_live_restore"] * refused
 
 
+CONTAINERD = {"DockerRootDir": "/var/lib/docker", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
+
+
+@pytest.mark.parametrize(
+    ("data_root", "info", "directory", "refused"),
+    [
+        ("/ssd/docker", CONTAINERD, "/var/lib/containerd", True),
+        ("", CONTAINERD, "/var/lib/containerd", False),
+        ("/ssd/docker", {"DockerRootDir": "/d", "DriverStatus": [["Backing Filesystem", "extfs"]]}, "/d", False),
+        ("/ssd/docker", {"DriverStatus": None}, "/var/lib/docker", False),
+        ("/ssd/docker", {}, "/var/lib/docker", False),
+    ],
+)
+def test_data_root_does_not_move_images_of_containerds_store(
+    data_root: str, info: dict[str, Any], directory: str, refused: bool
+) -> None:
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_image_store(Wanted(data_root=data_root), info, problems)
+    assert [problem.partition(":")[0] for problem in problems.found] == ["jetson_ollama_docker_data_root"] * refused
+    assert decide.images_directory(info) == directory
+
+
 @pytest.mark.parametrize(
     ("content", "info", "refused"),
     [
