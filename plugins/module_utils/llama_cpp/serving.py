@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import LOCALHOST, origin_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
 
@@ -161,7 +162,7 @@ class Instance:
     gpu_layers: int = 0
     embeddings: bool = False
     ui: bool = True
-    cors_origins: str = "localhost"
+    cors_origins: str = LOCALHOST
     extra_args: tuple[str, ...] = ()
 
 
@@ -387,9 +388,10 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         if value and not NAME.fullmatch(value):
             problems.add(f"{where}.{key}", f"{value!r} is not a name; use letters, digits, dot, dash, underscore.")
     context = raw.get("context")
-    origins = str(raw.get("cors_origins") or "localhost")
-    if not re.fullmatch(r"localhost|\*|https?://[^\s,/]+", origins):
-        problems.add(f"{where}.cors_origins", f"{origins!r}: give localhost, * or one origin such as https://chat.lan.")
+    origins = str(raw.get("cors_origins") or LOCALHOST)
+    problem = origin_problem(origins)
+    if problem:
+        problems.add(f"{where}.cors_origins", f"{problem}.")
     return Instance(
         name=name,
         model=model,

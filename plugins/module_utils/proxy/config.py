@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import ANY, LOCALHOST, origin_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import overlap
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
@@ -60,7 +61,8 @@ SHOW_ROUTE = "/api/show"
 
 #: What operators call the keys of this role.
 KEYS_VARIABLE = "endpoint_proxy_api_keys"
-ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+")
+#: What llama-server takes for `localhost`, too.
+LOCAL_ORIGINS = "'^https?://(localhost|127[.]0[.]0[.]1|[[]::1[]])(:[0-9]+)?$'"
 
 #: Seconds after which a client that was not served may ask again.
 RETRY_SECONDS = 2
@@ -149,12 +151,9 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
         problems.add("endpoint_proxy_listen", f"{listen!r} is not an IP address; give 0.0.0.0, :: or the device's.")
         listen = defaults.listen
     origins = raw["cors_origins"] if isinstance(raw["cors_origins"], (list, tuple)) else [raw["cors_origins"]]
-    for origin in origins:
-        if origin != "*" and not ORIGIN.fullmatch(str(origin)):
-            problems.add(
-                "endpoint_proxy_cors_origins",
-                f"{origin!r} is not an origin; give scheme and host as in https://chat.lan, or *.",
-            )
+    for index, problem in enumerate(map(origin_problem, origins)):
+        if problem:
+            problems.add(f"endpoint_proxy_cors_origins[{index}]", f"{problem}.")
     if numbers["port"] == numbers["backend_port"] and overlap(BACKEND_ADDRESS, listen):
         problems.add(
             "endpoint_proxy_backend_port",
@@ -250,7 +249,8 @@ def _cors(origins: Sequence[str]) -> list[str]:
     """Return the rules for web pages of other origins; browsers send no key with the question before the question."""
     if not origins:
         return []
-    allowed = "-m found" if "*" in origins else f"-m str {' '.join(origins)}"
+    matches = [f"-m reg {LOCAL_ORIGINS}" if origin == LOCALHOST else f"-m str {origin}" for origin in origins]
+    allowed = "-m found" if ANY in origins else " } or { req.hdr(origin) ".join(matches)
     preflight = "{ method OPTIONS } { req.hdr(access-control-request-method) -m found } { var(txn.origin) -m found }"
     return [
         f"http-request set-var(txn.origin) req.hdr(origin) if {{ req.hdr(origin) {allowed} }}",

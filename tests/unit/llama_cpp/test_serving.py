@@ -121,7 +121,7 @@ def test_parse_instances_casts_and_defaults() -> None:
         ([{"model": "m", "context": 1}], [".context", "must be a whole number from 64"]),
         ([{"model": "m", "parallel": 0}], [".parallel", "1 to 64"]),
         ([{"model": "m", "ui": "maybe"}], [".ui", "not a boolean"]),
-        ([{"model": "m", "cors_origins": "a, b"}], [".cors_origins", "one origin"]),
+        ([{"model": "m", "cors_origins": "a, b"}], [".cors_origins", "is not an origin"]),
         ([{"model": "m", "extra_args": "--prio 1"}], [".extra_args", "not a list"]),
         ([{"model": "m", "extra_args": ["--api-key", "x"]}], ["--api-key belongs to the role"]),
         *(
