@@ -11,8 +11,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.short_question import Asked, ask_briefly
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import client_context
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import read_mapping
 

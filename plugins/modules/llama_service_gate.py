@@ -32,7 +32,7 @@ options:
   listen:
     description: Address that it listens on.
     type: str
-    default: 0.0.0.0
+    default: "::"
   port:
     description: Port that it listens on.
     type: int
@@ -143,7 +143,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "model": {"type": "str", "required": True},
             "digest": {"type": "str", "required": True},
-            "listen": {"type": "str", "default": "0.0.0.0"},  # noqa: S104 (llama-server's listening address)
+            "listen": {"type": "str", "default": "::"},
             "port": {"type": "int", "required": True},
             "certificate": {"type": "path"},
             "key_file": {"type": "path", "required": True, "no_log": False},

@@ -112,6 +112,7 @@ import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.client_checks import (
     HEALTH_PATHS,
@@ -185,7 +186,7 @@ def main() -> None:
     for wanted in given["endpoints"]:
         endpoint = Endpoint(
             engine=wanted["engine"],
-            url=f"{'https' if context else 'http'}://{serving.url_host(given['address'])}:{wanted['port']}",
+            url=f"{'https' if context else 'http'}://{url_host(given['address'])}:{wanted['port']}",
             key=keys[0].key,
             model=wanted["model"],
             embeddings=wanted["embeddings"],

@@ -5,8 +5,28 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+
+#: All addresses of IPv4 alone, and of both families, as programs listen on them.
+ALL_IPV4, ALL = "0.0.0.0", "::"  # noqa: S104
+
+
+def has_ipv6() -> bool:
+    """Return whether this host's kernel has IPv6; one without it refuses every such address."""
+    return os.path.exists("/proc/net/if_inet6")
+
+
+def listening(address: str) -> str:
+    """Return the address that a program of this host can listen on in place of that of an input."""
+    return ALL_IPV4 if address == ALL and not has_ipv6() else address
+
+
+def url_host(address: str) -> str:
+    """Return a name or address as URLs want it: IPv6 in brackets, whether it was written with them or without."""
+    bare = address.strip("[]")
+    return f"[{bare}]" if ":" in bare else bare
 
 
 def network_problem(value: object) -> str:

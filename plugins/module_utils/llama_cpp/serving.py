@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import LOCALHOST, origin_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
@@ -824,15 +824,9 @@ def plan_service(
 
 def base_url(listen: str, port: int, *, tls: bool = False) -> str:
     """Return the URL under which the device itself reaches a server that listens on that address."""
-    address = ipaddress.ip_address(listen)
-    if address.is_unspecified:
-        address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
-    return f"{'https' if tls else 'http'}://{url_host(str(address))}:{port}"
-
-
-def url_host(address: str) -> str:
-    """Return a name or address as URLs want it: IPv6 in brackets."""
-    return f"[{address}]" if ":" in address else address
+    # Who listens on `::` answers on IPv4, too, and that loopback has its address everywhere.
+    address = "127.0.0.1" if ipaddress.ip_address(listen).is_unspecified else listen
+    return f"{'https' if tls else 'http'}://{url_host(address)}:{port}"
 
 
 def health_url(listen: str, port: int, *, tls: bool = False) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, has_ipv6
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
@@ -48,7 +48,6 @@ WELCOME = "/etc/nginx/sites-available/default"
 LOOPBACK = ("127.0.0.0/8", "::1")
 #: What nginx makes directories for when it starts.
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-IPV6 = "/proc/net/if_inet6"
 STATES = ("present", "absent")
 #: What needs no quotes in nginx's configuration.
 PATH = re.compile(r"(/[A-Za-z0-9@%+=:,._-]+)+/?")
@@ -186,7 +185,7 @@ def read_live(inputs: Inputs) -> Live:
         files=read_files(paths),
         unit=units.get(UNIT, ABSENT_UNIT),
         installed=bool(find_command("nginx")),
-        ipv6=os.path.exists(IPV6),
+        ipv6=has_ipv6(),
         idle_distribution=is_idle(units.get(DISTRIBUTION_UNIT, ABSENT_UNIT), read_text(STATUS)),
         listening=any(one.uid == own for one in listening),
         port_owner=min((holder(one) for one in listening if one.uid != own), default=""),

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import listening
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account, user_number
@@ -68,6 +69,7 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     """Compare the proxy with the inputs."""
     problems = Problems()
     cast = decide.Inputs.of(inputs, problems)
+    cast = replace(cast, settings=replace(cast.settings, listen=listening(cast.settings.listen)))
     live = decide.Live() if problems.found else read_live(cast, host)
     unfit = [] if cast.state == "absent" else decide.unfit(cast, host.device, live)
     if problems.found or unfit:

@@ -9,10 +9,12 @@ import os
 import pwd
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import listening
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
@@ -220,6 +222,7 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         return Plan(refusals=problems.found)
     if cast.state == "absent":
         return decide.plan_absent(cast, read_live(cast, []))
+    cast = replace(cast, listen=listening(cast.listen))
     brought = read_brought(cast)
     serving.check_models(cast.instances, brought.models, problems)
     board = serving.Board(

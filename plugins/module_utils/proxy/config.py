@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import ALL, ALL_IPV4, as_networks, url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import ANY, LOCALHOST, origin_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import overlap
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
@@ -96,7 +96,7 @@ TLS12_CIPHERS = (
 class Settings:
     """The role's inputs but for keys, checked. Paths of the certificate and its key are empty for plain HTTP."""
 
-    listen: str = "0.0.0.0"  # noqa: S104 (the proxy is there to be reached)
+    listen: str = ALL
     port: int = 11434
     backend_port: int = 11435
     cors_origins: tuple[str, ...] = ()
@@ -240,9 +240,11 @@ def _answer(status: int, body: str, condition: str, *headers: str) -> str:
 
 def _bind(settings: Settings, tls: bool) -> str:
     """Return the line with the address to listen on."""
-    wild = " v4v6" if settings.listen == "::" else ""
+    # Two sockets: over one of both families the log would show an IPv4 client as ::ffff:192.168.1.7.
+    every = f"{ALL_IPV4}:{settings.port}," if settings.listen == ALL else ""
+    only = " v6only" if every else ""
     secure = f" ssl crt {TLS_PEM} alpn http/1.1" if tls else ""
-    return f"bind {serving.url_host(settings.listen)}:{settings.port}{wild}{secure}"
+    return f"bind {every}{url_host(settings.listen)}:{settings.port}{only}{secure}"
 
 
 def _cors(origins: Sequence[str]) -> list[str]:

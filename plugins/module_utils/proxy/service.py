@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
@@ -197,7 +198,7 @@ def plan(inputs: Inputs, live: Live) -> Plan:
             "idle_distribution": live.idle_distribution,
             "user": proxying.USER,
             "summary": (
-                f"{url.partition(':')[0]} on {serving.url_host(settings.listen)}:{settings.port} in front of Ollama on "
+                f"{url.partition(':')[0]} on {url_host(settings.listen)}:{settings.port} in front of Ollama on "
                 f"port {settings.backend_port}; keys: {names}"
             ),
         },

@@ -59,7 +59,7 @@ def key_in(pem: str) -> str:
 
 def normal_name(name: object) -> str:
     """Return a DNS name in lower case, or an IP address in its one spelling; empty where it is neither."""
-    text = str(name).strip().lower().rstrip(".")
+    text = str(name).strip().lower().rstrip(".").strip("[]")
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

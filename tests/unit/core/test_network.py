@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core import network
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 
@@ -40,3 +41,32 @@ def test_host_bits_are_corrected() -> None:
     found = Problems()
     as_networks(["192.168.1.7/24"], "v", found)
     assert found.found[0].endswith("write 192.168.1.0/24.")
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("192.168.1.7", "192.168.1.7"),
+        ("pi.lan", "pi.lan"),
+        ("fd00::7", "[fd00::7]"),
+        ("[fd00::7]", "[fd00::7]"),
+    ],
+)
+def test_a_host_in_a_url(address: str, host: str) -> None:
+    assert url_host(address) == host
+
+
+@pytest.mark.parametrize(
+    ("ipv6", "given", "used"),
+    [
+        (True, "::", "::"),
+        (False, "::", "0.0.0.0"),  # noqa: S104
+        (False, "fd00::7", "fd00::7"),
+        (True, "192.168.1.7", "192.168.1.7"),
+    ],
+)
+def test_a_kernel_without_ipv6_has_no_address_of_it(
+    monkeypatch: pytest.MonkeyPatch, ipv6: bool, given: str, used: str
+) -> None:
+    monkeypatch.setattr(network, "has_ipv6", lambda: ipv6)
+    assert network.listening(given) == used

@@ -75,6 +75,16 @@ def test_every_variable_that_playbooks_read_with_a_default_is_specified() -> Non
         ("edge_slm_serial", "half", "'half' is not valid; give 1 or \"25%\"."),
         ("edge_slm_artifact_url", "http://builder:8090", ""),
         ("edge_slm_artifact_url", "http://[fd00::1]:8090/store", ""),
+        (
+            "edge_slm_artifact_url",
+            "http://fd00::1:8090",
+            "'http://fd00::1:8090' is not valid; give http://192.168.1.10:8090.",
+        ),
+        (
+            "edge_slm_artifact_url",
+            "http://[fd00::1]:",
+            "'http://[fd00::1]:' is not valid; give http://192.168.1.10:8090.",
+        ),
         ("edge_slm_artifact_url", None, ""),
         (
             "edge_slm_artifact_url",

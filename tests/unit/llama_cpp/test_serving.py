@@ -508,7 +508,7 @@ def test_arguments_survive_systemds_quoting() -> None:
     ("listen", "url"),
     [
         (ANY, "http://127.0.0.1:8080"),
-        ("::", "http://[::1]:8080"),
+        ("::", "http://127.0.0.1:8080"),
         ("192.168.1.5", "http://192.168.1.5:8080"),
         ("fd00::5", "http://[fd00::5]:8080"),
     ],

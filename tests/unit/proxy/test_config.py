@@ -18,7 +18,7 @@ CHAT = ApiKey("chat", "key-of-the-chat-0001", "infer")
 DEFAULTS = Settings()
 BOSS = ApiKey("boss", "key-of-the-boss-0001", "admin")
 INPUTS: dict[str, Any] = {
-    "listen": "0.0.0.0",  # noqa: S104
+    "listen": "::",
     "port": "11434",
     "backend_port": 11435,
     "cors_origins": [],
@@ -132,7 +132,7 @@ def test_headers_that_a_key_comes_in(header: str, conditions: list[str]) -> None
     ("listen", "tls", "line"),
     [
         ("0.0.0.0", False, "    bind 0.0.0.0:11434\n"),  # noqa: S104
-        ("::", False, "    bind [::]:11434 v4v6\n"),
+        ("::", False, "    bind 0.0.0.0:11434,[::]:11434 v6only\n"),
         ("192.168.1.5", True, "    bind 192.168.1.5:11434 ssl crt /etc/edge-slm/proxy/tls.pem alpn http/1.1\n"),
     ],
 )

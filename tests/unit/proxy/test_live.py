@@ -42,7 +42,7 @@ def test_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, info: str, age:
         # The user was removed while its proxy runs on.
         (Listener("0.0.0.0", 11434, 990, 1), 990, ""),  # noqa: S104
         (Listener("0.0.0.0", 11435, 990, 1), None, ""),  # noqa: S104
-        (Listener("::1", 11434, 990, 1), None, ""),
+        (Listener("::1", 11434, 4000000, 1), None, "a program of the user 4000000"),
     ],
 )
 def test_who_holds_the_port(monkeypatch: pytest.MonkeyPatch, listener: Listener, own: int | None, owner: str) -> None:

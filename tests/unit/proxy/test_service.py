@@ -238,7 +238,7 @@ def test_the_configuration_comes_after_what_it_names() -> None:
 
 VALUES: dict[str, Any] = {
     "state": "present",
-    "listen": "0.0.0.0",  # noqa: S104
+    "listen": "::",
     "port": 11434,
     "backend_port": 11435,
     "cors_origins": [],

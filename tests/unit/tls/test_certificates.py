@@ -39,7 +39,7 @@ def certificate(left: float = 60, age: float = 30, names: list[str] = NAMES, key
     ("raw", "names"),
     [
         (["Pi-01.LAN.", "192.168.1.11"], ["pi-01.lan", "192.168.1.11"]),
-        (["::0001", "::1"], ["::1"]),
+        (["::0001", "::1", "[::1]"], ["::1"]),
         (["*.lan", "registry"], ["*.lan", "registry"]),
     ],
 )
