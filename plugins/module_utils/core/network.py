@@ -38,7 +38,7 @@ def network_problem(value: object) -> str:
         ipaddress.ip_network(text)
     except ValueError as error:
         try:
-            meant = f"write {ipaddress.ip_network(text.split('%')[0], strict=False)}"
+            meant = f"write {ipaddress.ip_network(text.partition('%')[0], strict=False)}"
         except ValueError:
             meant = "write a network such as 192.168.1.0/24 or fd00::/8"
         return f"{text!r} is not a network ({error}); {meant}"
