@@ -174,6 +174,10 @@ class ActionModule(LookingAction):
                 )
             release = self._release_inputs(variables, builders[0])
         tls = bool(value("edge_slm_tls", "edge_slm_tls_mode"))
+        if scope.get("endpoint_tls_state") == "absent":
+            if tls:
+                raise FleetError('endpoint_tls_state: is absent, but there is TLS; set edge_slm_tls_mode to "off".')
+            tls = True
         return questions.device_questions(plan.engines, plan.wanted, tls, release)
 
     def _release_inputs(self, variables: Mapping[str, Any], builder: str) -> dict[str, Any]:

@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Abilities, Reply, ask, said
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import (
+    UNTRUSTED,
+    Abilities,
+    Reply,
+    ask,
+    said,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import LLAMA_CPP, OLLAMA
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import abilities, find_loaded
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import same_name
@@ -147,7 +153,8 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         return "" if any(found.data[0].embedding) else "the vector is empty or all zeros"
 
     health = endpoint.ask(HEALTH_PATHS[endpoint.engine], wait=min(timeout, 10.0))
-    checks.expect("health", health.status == 200, f"{health.brief()}; is the service up, is its port open?")
+    hint = "" if UNTRUSTED in health.body else "; is the service up, is its port open?"
+    checks.expect("health", health.status == 200, f"{health.brief()}{hint}")
     if health.status == 0:
         return checks  # every other check would fail in the same way
     can = abilities_of(endpoint)

@@ -20,6 +20,10 @@ CANARY_PROMPT = "The capital of Germany is Berlin. The capital of Italy is Rome.
 CANARY_TOKENS = 8
 
 
+#: What to do about a certificate of somebody's own CA, or for other names.
+UNTRUSTED = "edge_slm_tls_ca_file is the CA that the controller trusts, edge_slm_tls_names what it is for"
+
+
 @dataclass(frozen=True)
 class Reply:
     """What came back. Status 0 means that nothing did; the body then has the reason."""
@@ -87,6 +91,8 @@ def ask(
     try:
         response = request(url, body, headers, timeout, tls)
         return Reply(response.status, _text(response.body), response.headers.get("Content-Type") or "")
+    except ssl.SSLCertVerificationError as error:
+        return Reply(0, f"certificate verify failed: {error.verify_message}; {UNTRUSTED}")
     except (OSError, EOFError, ValueError, zlib.error) as error:  # also what gzip makes of half a body
         return Reply(0, str(error) or type(error).__name__)
 

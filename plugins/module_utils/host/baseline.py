@@ -405,6 +405,12 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
         for index, value in enumerate(values):
             if not re.fullmatch(r"[^\s\"';{}]+", value):
                 refuse(f"{name}[{index}]", f"{value!r} holds a blank or a quote.")
+    for index, value in enumerate(inputs.unattended_hold):
+        try:
+            re.compile(value)
+        except re.error as error:
+            # unattended-upgrades would end with it, and install no security fix.
+            refuse(f"unattended_hold[{index}]", f"{value!r} is not a regular expression: {error}.")
     for index, (path, text) in enumerate(inputs.ca_certificates):
         if text is None:
             refuse(f"ca_certificates[{index}]", f"{path} cannot be read on the controller; check the path.")

@@ -24,6 +24,8 @@ DROPIN = f"{DROPIN_DIR}/00-edge-slm.conf"
 #: A line that includes files, and the directory of drop-ins in it; a relative path is one below /etc/ssh.
 INCLUDE = re.compile(r"^\s*Include\b.*$", re.IGNORECASE | re.MULTILINE)
 OWN_DIR = re.compile(r"(?<![^\s\"'=])(?:/etc/ssh/)?sshd_config\.d/")
+#: A line that sets something.
+OPTION = re.compile(r"\s*\w")
 #: Lists to which other files add, and whose every entry lets somebody in.
 EXCLUSIVE = ("allowusers", "allowgroups")
 
@@ -77,8 +79,9 @@ def overruled(dropin: str, users: Iterable[str], connection: SshConnection) -> l
     """
     lines = [line.split()[0] for line in dropin.splitlines() if line and not line.startswith("#")]
     names = {name.lower(): name for name in lines}
+    texts = {**read_configuration(), DROPIN: dropin}
     with tempfile.TemporaryDirectory(prefix="edge-slm-sshd-") as directory:
-        copies = copy({**read_configuration(), DROPIN: dropin}, directory)
+        copies = copy(texts, directory)
         # Alone it says how sshd writes the wanted values: 1m is 60, prohibit-password is without-password.
         alone = ask(copies[DROPIN], "", SshConnection())
         wanted = {keyword: values for keyword, values in alone.items() if keyword in names}
@@ -88,7 +91,27 @@ def overruled(dropin: str, users: Iterable[str], connection: SshConnection) -> l
         differing = ", ".join(differences(wanted, answer, names)) if answer else ""
         concerned.setdefault(differing, []).append(user)
     concerned.pop("", None)
-    return [f"for {', '.join(found)} sshd would take {differing}" for differing, found in concerned.items()]
+    tried = [f"for {', '.join(found)} sshd would take {differing}" for differing, found in concerned.items()]
+    others = {path: text for path, text in texts.items() if path != DROPIN}
+    return tried or [block for path, text in others.items() for block in in_match_blocks(path, text, dropin)]
+
+
+def in_match_blocks(path: str, text: str, dropin: str) -> list[str]:
+    """Return which options of a drop-in a file sets otherwise in Match blocks, for logins that nobody can try here.
+
+    A block may be about networks, groups or hosts that the controller does not come from; it wins all the same.
+    """
+    wanted = {line.split()[0].lower(): line.split()[1:] for line in dropin.splitlines() if OPTION.match(line)}
+    found, block = [], ""
+    for line in text.splitlines():
+        words = line.replace("=", " ", 1).split()
+        if not OPTION.match(line):
+            continue
+        if words[0].lower() == "match":
+            block = " ".join(words)
+        elif block and [w.lower() for w in wanted.get(words[0].lower(), words[1:])] != [w.lower() for w in words[1:]]:
+            found.append(f"{path} has {' '.join(words)} in the block `{block}`")
+    return found
 
 
 def read_configuration() -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import endpoint
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.client_checks import page_problem, speed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import (
     Abilities,
@@ -137,3 +139,16 @@ def test_page(status: int, content_type: str, body: str, wanted: bool, part: str
 @pytest.mark.parametrize(("timings", "expected"), [({"predicted_per_second": 4.64}, 4.6), (None, 5.0), ({}, 5.0)])
 def test_speed(timings: Any, expected: float) -> None:
     assert speed(timings, tokens=10, seconds=2.0) == expected
+
+
+def test_a_certificate_of_an_unknown_ca_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+        error.verify_message = "self-signed certificate"
+        raise error
+
+    monkeypatch.setattr(endpoint, "request", refuse)
+    reply = ask("https://pi-01.lan:8080/health")
+    assert reply.status == 0
+    assert "self-signed certificate" in reply.brief()
+    assert "edge_slm_tls_ca_file" in reply.brief()

@@ -104,6 +104,7 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
         ({"unattended_reboot_time": "25:00"}, "host_baseline_unattended_reboot_time"),
         ({"ntp_servers": ["a b"]}, "host_baseline_ntp_servers[0]"),
         ({"unattended_hold": ['x"']}, "host_baseline_unattended_hold[0]"),
+        ({"unattended_hold": ["docker.*", "(*"]}, "host_baseline_unattended_hold[1]"),
         ({"ca_certificates": ["/gone.pem"]}, "host_baseline_ca_certificates[0]: /gone.pem cannot be read"),
         ({"ca_certificates": ["/a.pem"], "ca_texts": [""]}, "host_baseline_ca_certificates[0]: /a.pem holds no"),
         ({"packages": "curl"}, "host_baseline_packages: is not a list"),

@@ -14,6 +14,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.sshd import DR
 
 INCLUDE = f"Include {DROPIN_DIR}/*.conf\n"
 OURS = "# Ours\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nLoginGraceTime 1m\nAllowUsers pi ops\n"
+BLOCK = "Match Address 10.9.0.0/16"
 FROM = SshConnection("pi", "192.0.2.7", "192.0.2.1", 22)
 
 
@@ -63,6 +64,12 @@ def fake_sshd(argv: Sequence[str]) -> str:
             {MAIN: f"{INCLUDE}Match User pi\n  PasswordAuthentication yes\n  LoginGraceTime 9\n"},
             ["for pi sshd would take PasswordAuthentication yes (not no), LoginGraceTime 9 (not 60)"],
         ),
+        # What no login of the controller's shows.
+        (
+            {MAIN: f"{INCLUDE}{BLOCK}\n passwordauthentication=yes\n PermitRootLogin Prohibit-Password\n"},
+            [f"{MAIN} has passwordauthentication yes in the block `{BLOCK}`"],
+        ),
+        ({MAIN: f"{INCLUDE}Match Group sftp\n  # PasswordAuthentication yes\n  ChrootDirectory /srv\n"}, []),
         (
             {MAIN: INCLUDE, f"{DROPIN_DIR}/00-a.conf": "PermitRootLogin yes\n"},
             ["for pi, root sshd would take PermitRootLogin yes (not without-password)"],
