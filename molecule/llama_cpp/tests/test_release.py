@@ -90,6 +90,8 @@ def test_the_artifact_store_is_an_nginx_of_its_own_and_hardened() -> None:
     found = re.search(r"exposure level for \S+: ([\d.]+)", report)
     assert found
     assert float(found.group(1)) <= 1.2
+    allowed = builder.check_output("systemctl show -p SystemCallFilter --value edge-slm-artifacts").split()
+    assert ("accept4" in allowed, "connect" in allowed) == (True, False)
     pid = builder.check_output("systemctl show -p MainPID --value edge-slm-artifacts")
     assert builder.check_output(f"stat -c %U /proc/{pid}") == "edge-slm-artifacts"
 

@@ -102,6 +102,12 @@ def test_it_is_hardened(host: Any, unit: str) -> None:
     assert float(found.group(1)) <= 1.5
 
 
+def test_it_answers_connections_and_opens_none(host: Any, unit: str) -> None:
+    """Otherwise an image URL in a request would make it fetch from clients, and from loopback."""
+    allowed = host.check_output(f"systemctl show -p SystemCallFilter --value {unit}").split()
+    assert ("accept4" in allowed, "connect" in allowed) == (True, False)
+
+
 def test_it_runs_as_its_own_user(host: Any, unit: str) -> None:
     pid = host.check_output(f"systemctl show -p MainPID --value {unit}")
     assert host.check_output(f"ps -o user= -p {pid} || stat -c %U /proc/{pid}").strip() == "edge-slm"
