@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -44,6 +44,16 @@ for role in STANDS_ON:
     read_role(role)
 
 
+def flat(wrong: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the sentences about all variables."""
+    return [sentence for sentences in wrong.values() for sentence in sentences]
+
+
+def without_consequences(refusals: Iterable[str], wrong: Container[str]) -> list[str]:
+    """Return those refusals that are not about a variable that was found wrong and left out."""
+    return [sentence for sentence in refusals if sentence.partition(":")[0] not in wrong]
+
+
 class ActionModule(LookingAction):
     """Ask the plans of all roles that the inventory gives a host."""
 
@@ -52,8 +62,10 @@ class ActionModule(LookingAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = dict(task_vars or {})
         wrong = self._fleet_problems(variables)
-        if wrong:  # of them the task's own arguments are made, and the roles' inputs
-            return {**result, "plans": {INVENTORY: Plan(refusals=wrong).as_dict()}}
+        if "edge_slm_deep" in wrong:  # the task's own argument is made of it
+            return {**result, "plans": {INVENTORY: Plan(refusals=flat(wrong)).as_dict()}}
+        # What else is wrong is found as if these were not given, and follows from nothing that they are needed for.
+        variables = {name: value for name, value in variables.items() if name not in wrong}
         _spec, given = self.validate_argument_spec(
             {
                 "roles": {"type": "list", "elements": "str", "default": []},
@@ -67,13 +79,16 @@ class ActionModule(LookingAction):
         wanted = self._questions(variables, facts, asked, refusals)
         variables["ansible_facts"] = facts
         answers = self.ask(
-            [self._with_mapping(question) for question in wanted if question.role in asked],
+            [self._with_mapping(question, wrong) for question in wanted if question.role in asked],
             variables,
             {"deep": given["deep"], "seconds": given["seconds"]},
         )
         if answers.failure:
             return {**result, **answers.failure}
-        if refusals:
+        for plan in answers.plans.values():
+            plan["refusals"] = without_consequences(plan["refusals"], wrong)
+        if refusals or wrong:
+            refusals = [*flat(wrong), *without_consequences(refusals, wrong)]
             answers.plans[INVENTORY] = Plan(refusals=refusals).as_dict()
         facts_found = {
             **answers.facts,
@@ -121,18 +136,21 @@ class ActionModule(LookingAction):
             refusals.append(f"edge_slm_services: cannot be evaluated: {error}")
             return []
 
-    def _fleet_problems(self, variables: Mapping[str, Any]) -> list[str]:
-        """Return what is wrong with the values of the fleet's variables."""
+    def _fleet_problems(self, variables: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return what is wrong with the values of the fleet's variables, by variable."""
         specs = read_fleet_variables()
-        problems = Problems()
+        found: dict[str, list[str]] = {}
         templar = Templar(loader=self._loader, variables=variables)
         # Lists of entries are left to what reads them.
         for name in [name for name in specs if name in variables and specs[name].get("elements") != "dict"]:
+            problems = Problems()
             try:
                 check(name, templar.template(variables[name]), specs[name], problems)
             except AnsibleError as error:
                 problems.add(name, f"cannot be evaluated: {error}")
-        return problems.found
+            if problems.found:
+                found[name] = problems.found
+        return found
 
     def _name_problems(self, variables: Mapping[str, Any], asked: set[str]) -> list[str]:
         """Return which names are not known: of variables, of roles that are asked for; and a host of two boards."""
@@ -190,8 +208,9 @@ class ActionModule(LookingAction):
         except AnsibleError as error:
             raise FleetError(f"llama_cpp_source: of {builder} cannot be evaluated: {error}") from error
 
-    def _with_mapping(self, question: Question) -> Question:
+    def _with_mapping(self, question: Question, wrong: Container[str]) -> Question:
         """Return the question with the fleet's mappings under its own variables; -e wins over both."""
+        extra = {name: value for name, value in load_extra_vars(self._loader).items() if name not in wrong}
         mapping = {**read_mapping("clients"), **(read_mapping(question.mapping) if question.mapping else {})}
-        variables = {**mapping, **question.variables, **load_extra_vars(self._loader)}
+        variables = {**mapping, **question.variables, **extra}
         return Question(question.name, question.role, "", variables, question.extra)

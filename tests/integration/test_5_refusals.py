@@ -47,9 +47,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["llama_cpp_source", "0" * 64],
     ),
     "misspelt variable of the fleet": ({"edge_slm_modles": []}, ["edge_slm_modles", "edge_slm_models"]),
+    # Those of the roles are found in the same run.
     "fleet variable out of range": (
-        {"edge_slm_verify_timeout": 0, "edge_slm_serial": "half"},
-        ["edge_slm_verify_timeout", "86400", "edge_slm_serial", "25%"],
+        {"edge_slm_verify_timeout": 0, "edge_slm_serial": "half", "llama_cpp_keep": 0},
+        ["edge_slm_verify_timeout", "86400", "edge_slm_serial", "25%", "llama_cpp_keep"],
     ),
     "artifact store without a scheme": (
         {"edge_slm_artifact_url": "builder:8090"},
