@@ -30,7 +30,7 @@ COLLECTION = Path(__file__).resolve().parents[2]
 ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
 
 #: The sentence about a variable that has no value where one is needed.
-NOT_SET = "is not set."
+NOT_SET = "is not set; docs/operators/inventory.md says what it is."
 
 #: Files in playbooks/vars that map the fleet's variables to inputs.
 MAPPINGS = ("clients", "devices", "builders")

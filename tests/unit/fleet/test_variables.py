@@ -88,6 +88,18 @@ def test_every_variable_that_playbooks_read_with_a_default_is_specified() -> Non
         ("edge_slm_artifact_url", None, ""),
         (
             "edge_slm_artifact_url",
+            "http://builder:8090/?x",
+            "'http://builder:8090/?x' is not valid; give http://192.168.1.10:8090.",
+        ),
+        ("edge_slm_address", "pi-01.lan", ""),
+        ("edge_slm_address", "fd00::20", ""),
+        (
+            "edge_slm_address",
+            "http://1.2.3.4",
+            "'http://1.2.3.4' is not valid; give an address or a name, such as 192.168.1.20.",
+        ),
+        (
+            "edge_slm_artifact_url",
             "builder:8090",
             "'builder:8090' is not valid; give http://192.168.1.10:8090.",
         ),
