@@ -18,7 +18,7 @@ CURRENT = "/opt/edge-slm/llama.cpp/current"
 #: Tasks in the order of the run, where each works, and what is seen there while it does.
 STAGES = [
     # Long work is in a unit of its own, so that no end of a login session ends it.
-    (task("Compile"), "builder-01", "grep edge-slm-job- /proc/$(pgrep --exact ninja)/cgroup"),
+    (task("Compile"), "builder-01", "grep edge-slm-job- /proc/$(pgrep --exact --newest ninja)/cgroup"),
     (task("Fetch the repository of the model"), "builder-01", "pgrep --exact aria2c"),
     (task("Convert the model to GGUF"), "builder-01", "pgrep --full '[c]onvert_hf_to_gguf'"),
     (task("Quantise the model"), "builder-01", "pgrep --exact llama-quantize"),

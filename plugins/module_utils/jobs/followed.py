@@ -25,6 +25,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -156,7 +157,12 @@ def _enter_scope(work: str) -> None:
     }
     flat = [word for name, value in properties.items() for word in (name, *value)]
     call = ["busctl", "call", *MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail"]
-    output_of([*call, str(len(properties)), *flat, "0"])
+    if not output_of([*call, str(len(properties)), *flat, "0"]):
+        return
+    # systemd answers before it has moved the process, and programs that start until then would stay behind.
+    ends = time.monotonic() + PATIENCE
+    while unit not in read_text("/proc/self/cgroup") and time.monotonic() < ends:
+        time.sleep(0.01)
 
 
 def _write(directory: str, name: str, text: str) -> None:

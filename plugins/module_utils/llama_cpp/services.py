@@ -337,8 +337,10 @@ def plan_present(
         found = unit_difference(service, live.units.get(name, UNKNOWN), problem, changing)
         if found:
             units.append(f"unit {unit_name(name)}: {found}")
-            # Where nothing runs there is nothing to lose: the gate reports what does not come up.
-            if name in live.units and live.units[name].pid:
+            # Where nothing runs there is nothing to lose: the gate reports what does not come up. A trial is an
+            # instance of the unit that is there, which knows no other directory than its own.
+            runs = name in live.units and live.units[name].pid
+            if runs and environment_file(inputs, name) in live.files:
                 arguments = serving.trial_arguments(service.instance, inputs.llama_cpp_dir, inputs.paths)
                 trials.append({"name": name, "arguments": list(arguments)})
             continue

@@ -122,6 +122,8 @@ def test_a_device_that_serves_has_nothing_pending() -> None:
         # Where nothing runs there is nothing to lose.
         (unit(active="failed", pid=0), []),
         (lambda live: replace(live, units={}), []),
+        # Its configuration is somewhere else yet.
+        (lambda live: replace(live, files={}), []),
     ],
 )
 def test_a_running_service_is_stopped_only_after_a_trial(change: Callable[[Live], Live], tried: list[str]) -> None:
