@@ -340,7 +340,8 @@ def plan_present(
             # Where nothing runs there is nothing to lose: the gate reports what does not come up. A trial is an
             # instance of the unit that is there, which knows no other directory than its own.
             runs = name in live.units and live.units[name].pid
-            if runs and environment_file(inputs, name) in live.files:
+            installed = live.files[inputs.unit.path].content if inputs.unit.path in live.files else ""
+            if runs and f"EnvironmentFile={inputs.paths.config_dir}/" in installed:
                 arguments = serving.trial_arguments(service.instance, inputs.llama_cpp_dir, inputs.paths)
                 trials.append({"name": name, "arguments": list(arguments)})
             continue

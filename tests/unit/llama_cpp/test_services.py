@@ -35,6 +35,7 @@ SECRET = "0123456789abcdef"
 CONFIG = "/etc/edge-slm/llama-server"
 UNITS = "/etc/systemd/system"
 UNIT_FILE = f"{UNITS}/llama-server@.service"
+UNIT_TEXT = f"[Service]\nEnvironmentFile={CONFIG}/%i.env\n"
 NAME = "unit llama-server@m.service"
 MODEL = serving.Model("m", "/models/m/a.gguf", 98362432, "a" * 64, context_length=8192, kv_bytes_per_token=23040)
 BOARD = serving.Board(memory_mib=8062, cores=4)
@@ -48,7 +49,13 @@ def values(**changes: Any) -> dict[str, Any]:
     found = {name.removeprefix("llama_service_"): value for name, value in DEFAULTS.items()}
     found |= {"instances": [{"model": "m"}], "api_keys": [{"name": "a", "key": SECRET}]}
     found |= {"user": "edge-slm", "unit_file": UNIT_FILE, "wait_script_file": "/usr/local/lib/edge-slm/wait-healthy"}
-    return {**found, "unit": "[Unit]\n", "wait_script": "#!\n", "unit_problem": "", **changes}
+    return {
+        **found,
+        "unit": UNIT_TEXT,
+        "wait_script": "#!\n",
+        "unit_problem": "",
+        **changes,
+    }
 
 
 def inputs(**changes: Any) -> Inputs:
@@ -123,7 +130,7 @@ def test_a_device_that_serves_has_nothing_pending() -> None:
         (unit(active="failed", pid=0), []),
         (lambda live: replace(live, units={}), []),
         # Its configuration is somewhere else yet.
-        (lambda live: replace(live, files={}), []),
+        (file(UNIT_FILE, content="[Service]\nEnvironmentFile=/etc/elsewhere/%i.env\n"), []),
     ],
 )
 def test_a_running_service_is_stopped_only_after_a_trial(change: Callable[[Live], Live], tried: list[str]) -> None:
