@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_secret
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.short_question import Asked, ask_briefly
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import client_context
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
         tls = client_context(str(value("edge_slm_trusted"))) if value("edge_slm_tls") else None
         address = f"{'https' if tls else 'http'}://{url_host(str(value('edge_slm_asked_at')))}"
-        key = plain_text(str(value("edge_slm_api_keys")[0]["key"])).strip()
+        key = plain_secret(str(value("edge_slm_api_keys")[0]["key"]))
         return [
             Asked(
                 host=host,

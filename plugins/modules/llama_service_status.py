@@ -49,10 +49,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import names_in, read_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Abilities, Reply, ask, prove
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import describe_service
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import names_in, read_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import read_unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import Paths, parse_environment
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import (

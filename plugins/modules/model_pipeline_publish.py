@@ -104,6 +104,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     Digest,
     DurableError,
     directory_lock,
+    names_in,
     read_json,
     remember_verified,
     remove,
@@ -117,7 +118,7 @@ def tidy(directory: str, keep: list[str]) -> None:
     """Remove work files of other inputs and rests of killed runs."""
     beside = ("{}", "{}.json", "{}.snapshot.json", ".{}.verified")
     stay = {name.format(kept) for kept in keep for name in beside}
-    for entry in os.listdir(directory) if os.path.isdir(directory) else []:
+    for entry in names_in(directory):
         path = os.path.join(directory, entry)
         if entry in stay:
             continue

@@ -24,6 +24,11 @@ def plain_text(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def plain_secret(text: str) -> str:
+    """Return a secret without what an editor, or the line end of its file, has added."""
+    return plain_text(text).strip()
+
+
 def as_bool(value: object, variable: str, problems: Problems, default: bool = False) -> bool:
     """Cast a boolean, or add a problem and return the default."""
     if isinstance(value, bool):

@@ -66,14 +66,9 @@ def installed_versions() -> dict[str, str]:
     return {**provided, **{name: package.version for name, package in found.items()}}
 
 
-def is_as_packaged(path: str, status: str) -> bool:
-    """Return whether a configuration file is as its package brought it.
-
-    Args:
-        path: The file.
-        status: The text of dpkg's status file, which has the md5 of each configuration file as it was unpacked.
-    """
-    noted = re.search(rf"^ {re.escape(path)} ([0-9a-f]{{32}})$", status, re.MULTILINE)
+def is_as_packaged(path: str) -> bool:
+    """Return whether a configuration file is as its package brought it, by the md5 that dpkg noted of it."""
+    noted = re.search(rf"^ {re.escape(path)} ([0-9a-f]{{32}})$", read_text(STATUS), re.MULTILINE)
     try:
         with open(path, "rb") as file:
             found = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()

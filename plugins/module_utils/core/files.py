@@ -213,6 +213,11 @@ def directory_lock(directory: str, patience: float = 3600) -> Iterator[int]:
         os.close(descriptor)
 
 
+def names_in(directory: str) -> list[str]:
+    """Return the names in a directory, sorted; none where there is no such directory."""
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+
+
 def sidecar(path: str) -> str:
     """Return the name of the hidden file beside a file that remembers its digest."""
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.verified")

@@ -11,6 +11,9 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import
 #: Where systemd's manager is on D-Bus: its service, object and interface, as busctl takes them.
 MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 
+#: Where a unit that is hardened like ours sees nothing of the host (systemd.exec(5): ProtectHome, PrivateTmp).
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
+
 
 def parse_properties(text: str) -> list[dict[str, str]]:
     """Return the properties of each unit from the output of `systemctl show`: units apart by an empty line."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import existing_parent, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import existing_parent, names_in, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
@@ -144,7 +144,7 @@ def read(nvpmodel: str, paths: Iterable[str] = ()) -> dict[str, Any]:
         nvpmodel: What `nvpmodel -q` prints.
         paths: Where free disk space is wanted to be known beside Docker's data root.
     """
-    names = os.listdir(CSV_DIRECTORY) if os.path.isdir(CSV_DIRECTORY) else []
+    names = names_in(CSV_DIRECTORY)
     engine = Engine(timeout=10).info()
     # Asked for its version, the runtime itself fails where Docker, and with it runc, is not there yet.
     runtime = find_command(RUNTIME_COMMAND)

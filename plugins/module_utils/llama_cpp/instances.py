@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import names_in
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import (
@@ -52,12 +53,6 @@ def last_lines(instance: str, count: int = 20) -> str:
     """Return the last lines that an instance wrote to the journal."""
     lines = output_of(["journalctl", "-u", unit_name(instance), "-n", str(count), "-o", "cat", "--no-pager"])
     return lines.strip() or "(the journal has nothing)"
-
-
-def names_in(directory: str) -> list[str]:
-    """Return the names in a directory; none where it is not there."""
-    path = Path(directory)
-    return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
 
 
 def instance_traces() -> list[str]:

@@ -94,7 +94,6 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
 #: Where an archive or a release may come from: a URL, or an absolute path.
 PLACE = re.compile(r"(?:https?|file)://\S+|/\S.*")
-KEY = re.compile(r"(.+)-[0-9a-f]{10}")
 CREDENTIALS = re.compile(r"https?://[^/?#]*@")
 OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -14,11 +14,12 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_secret
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import LOCALHOST, origin_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import HIDDEN
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
 
 #: Every flag that `server_arguments` can emit. The role llama_cpp asks a new build for each of them
@@ -102,8 +103,6 @@ MINIMUM_KEY_LENGTH = 16  # characters
 SCOPES = ("infer", "admin")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MIB = 1024 * 1024
-#: What the unit's sandbox hides (ProtectHome, PrivateTmp).
-HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
 #: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
 BATCH, MICRO_BATCH = 2048, 512
 #: Types of a KV cache, and the bytes that 32 numbers take in them.
@@ -460,7 +459,7 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
             problems.add(where, "is not a dictionary; give {name, key}.")
             continue
         problems.unknown_keys(where, item, ("name", "key", "scope"))
-        key = plain_text(str(item.get("key") or "")).strip()
+        key = plain_secret(str(item.get("key") or ""))
         found = ApiKey(str(item.get("name") or ""), key, str(item.get("scope") or "infer"))
         # A name as long as a key may be one: in a refusal it is shown only where it cannot be.
         short = len(found.name) < MINIMUM_KEY_LENGTH

@@ -18,6 +18,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     Digest,
     finish,
     is_verified,
+    names_in,
     noted_digest,
     read_json,
     remember_verified,
@@ -225,8 +226,7 @@ def publish(directory: str, manifest: Mapping[str, Any], keep: int) -> dict[str,
 def published(models_path: str) -> dict[str, dict[str, Any]]:
     """Return the manifests of all published models by name."""
     found: dict[str, dict[str, Any]] = {}
-    names = sorted(os.listdir(models_path)) if os.path.isdir(models_path) else []
-    for name in names:
+    for name in names_in(models_path):
         manifest = read_json(os.path.join(models_path, name, MANIFEST))
         if manifest.get("name") == name:
             found[name] = manifest
@@ -236,8 +236,7 @@ def published(models_path: str) -> dict[str, dict[str, Any]]:
 def releases(releases_path: str) -> dict[str, dict[str, Any]]:
     """Return the descriptors of published releases by CPU class."""
     found: dict[str, dict[str, Any]] = {}
-    names = sorted(os.listdir(releases_path)) if os.path.isdir(releases_path) else []
-    for name in names:
+    for name in names_in(releases_path):
         if name.endswith(".json") and not name.startswith("."):
             descriptor = read_json(os.path.join(releases_path, name))
             if {"key", "cpu_class", "file", "sha256", "size"} <= descriptor.keys():

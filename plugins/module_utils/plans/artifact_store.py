@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import is_as_packaged
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, has_ipv6
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import HIDDEN
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account, read_account, user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files, read_units
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
@@ -51,8 +51,6 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 STATES = ("present", "absent")
 #: What needs no quotes in nginx's configuration.
 PATH = re.compile(r"(/[A-Za-z0-9@%+=:,._-]+)+/?")
-#: Where the unit sees nothing of the host (systemd.exec(5): ProtectHome, PrivateTmp).
-HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def as_path(value: object, variable: str, problems: Problems) -> str:
     path = str(value or "")
     if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         problems.add(variable, f"{path!r} is not an absolute path of letters, digits and @%+=:,._-; choose another.")
-    elif any(f"{path}/".startswith(f"{hidden}/") for hidden in HIDDEN):
+    elif f"{path}/".startswith(HIDDEN):
         problems.add(variable, f"{path} cannot be served: services do not see {', '.join(HIDDEN)}; choose another.")
     return path.rstrip("/")
 
@@ -165,13 +163,13 @@ def conf_text(inputs: Inputs, ipv6: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def is_idle(unit: LiveUnit, status: str) -> bool:
+def is_idle(unit: LiveUnit) -> bool:
     """Return whether the distribution's instance has nothing to serve but what its package brought."""
     if not (unit.active or unit.enabled):
         return False
     places = [place for place in DISTRIBUTION_DIRS if os.path.isdir(place)]
     sites = {os.path.realpath(entry) for place in places for entry in os.scandir(place)}
-    return sites <= {WELCOME} and all(is_as_packaged(path, status) for path in (DISTRIBUTION_CONFIG, *sites))
+    return sites <= {WELCOME} and all(map(is_as_packaged, (DISTRIBUTION_CONFIG, *sites)))
 
 
 def read_live(inputs: Inputs) -> Live:
@@ -186,7 +184,7 @@ def read_live(inputs: Inputs) -> Live:
         unit=units.get(UNIT, ABSENT_UNIT),
         installed=bool(find_command("nginx")),
         ipv6=has_ipv6(),
-        idle_distribution=is_idle(units.get(DISTRIBUTION_UNIT, ABSENT_UNIT), read_text(STATUS)),
+        idle_distribution=is_idle(units.get(DISTRIBUTION_UNIT, ABSENT_UNIT)),
         listening=any(one.uid == own for one in listening),
         port_owner=min((holder(one) for one in listening if one.uid != own), default=""),
     )

@@ -10,8 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, is_as_packaged
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import is_as_packaged
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import listening
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
@@ -58,7 +57,7 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
         loaded=reading.read_loaded() if unit.pid else proxying.Loaded(),
         own_user=runs_as in (None, user),
         key_maps=reading.read_maps() if unit.pid else {},
-        idle_distribution=enabled and is_as_packaged(decide.DISTRIBUTION_CONFIG, read_text(STATUS)),
+        idle_distribution=enabled and is_as_packaged(decide.DISTRIBUTION_CONFIG),
         port_owner=reading.port_owner(inputs.settings, runs_as),
         pem=pem,
         pem_problem=problem,

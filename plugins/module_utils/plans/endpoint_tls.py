@@ -4,36 +4,28 @@
 
 from __future__ import annotations
 
-import grp
 import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import names_in
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls import files as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import belongs, pair_problem
 
 
-def has_group(name: str) -> bool:
-    """Return whether a group is there."""
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return False
-    return True
-
-
 def read_live(inputs: decide.Inputs) -> decide.Live:
     """Return certificate and key as they are."""
     paths = inputs.paths
     directory = paths.directory
-    names = os.listdir(directory) if os.path.isdir(directory) else []
+    names = names_in(directory)
     return decide.Live(
         files=read_files([*(one.path for one in decide.wanted_directories(inputs)), *paths.all]),
-        group=has_group(inputs.group),
+        group=read_account(inputs.group).group,
         matches=inputs.mode == "fleet_ca" and belongs(paths.certificate, paths.key),
         taken=os.path.exists(directory) and not os.path.isdir(directory),
         only_ours={os.path.join(directory, name) for name in names} <= set(paths.all),

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import STATUS, parse_status
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import modified, read_json, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import modified, names_in, read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import daemon
@@ -59,7 +59,7 @@ def own_files() -> list[str]:
 def own_clients() -> list[str]:
     """Return the directories of clients from releases."""
     folder = decide.CLIENTS_DIRECTORY
-    return sorted(os.path.join(folder, name) for name in os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names_in(folder)]
 
 
 class Reader:
@@ -220,9 +220,8 @@ def daemon_settings(reader: Reader, inputs: decide.Inputs, unfit: Problems) -> t
     daemon.check_users(reader.flags.over(current), reader.info, unfit)
     daemon.check_swarm(inputs.docker, reader.info, os.path.isfile(f"{root}/swarm/docker-state.json"), unfit)
     if wanted and os.path.normpath(wanted) != os.path.normpath(root):
-        entries = os.listdir(wanted) if os.path.isdir(wanted) else []
         foreign = reader.foreign_containers()
-        problem = daemon.data_root_problem(wanted, root, foreign, entries, os.path.ismount(wanted))
+        problem = daemon.data_root_problem(wanted, root, foreign, names_in(wanted), os.path.ismount(wanted))
         if problem:
             unfit.add("docker_data_root", problem)
     return current, daemon.settings(current, inputs.docker, flags)

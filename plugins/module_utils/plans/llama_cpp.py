@@ -19,6 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     Digest,
     DurableError,
     is_verified,
+    names_in,
     read_json,
     require_space,
     sidecar,
@@ -181,11 +182,6 @@ def access_sentences(found: list[tuple[Directory, str]]) -> list[str]:
     ]
     more = len(sentences) - SHOWN_PATHS
     return sentences if more <= 1 else [*sentences[:SHOWN_PATHS], f"{more} more files: mode or owner is not as wanted"]
-
-
-def names_in(directory: str) -> list[str]:
-    """Return the names in a directory, sorted; none where there is no such directory."""
-    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
 def descriptors(inputs: Inputs) -> dict[str, dict[str, Any]]:

@@ -13,21 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import names_in, read_json, read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import listening
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import holder, overlap, read_listeners
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import HIDDEN
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import ask
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import read_account, user_number
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import services as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import (
-    instance_traces,
-    names_in,
-    read_instances,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import instance_traces, read_instances
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.selftest import known_flags
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import ManifestError
@@ -103,8 +100,8 @@ def adapter_problems(instance: serving.Instance, user: str) -> list[str]:
     where = f"llama_service_instances: `extra_args` of the service {instance.name}"
     found = []
     for path in serving.adapter_files(instance):
-        if path.startswith(serving.HIDDEN):
-            found.append(f"{where}: the services cannot see {path}; put it outside of {', '.join(serving.HIDDEN)}.")
+        if path.startswith(HIDDEN):
+            found.append(f"{where}: the services cannot see {path}; put it outside of {', '.join(HIDDEN)}.")
         elif not os.path.isfile(path):
             found.append(f"{where}: there is no {path} on this device; bring it there first.")
         elif not can_read(path, user):

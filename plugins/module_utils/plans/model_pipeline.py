@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     DRAFT_END,
     DurableError,
+    names_in,
     read_json,
     require_space,
 )
@@ -140,8 +141,7 @@ def is_models(directory: str) -> bool:
 def plan_absent(inputs: decide.Inputs) -> Plan:
     """Return what the role has left on this host: published models and the cache."""
     root, cache = inputs.layout.models_path, inputs.layout.cache_path
-    names = sorted(os.listdir(root)) if os.path.isdir(root) else []
-    paths = [os.path.join(root, name) for name in names]
+    paths = [os.path.join(root, name) for name in names_in(root)]
     models = [path for path in paths if os.path.isdir(path) and is_models(path)]
     # A mount point is somebody else's.
     whole = [path for path in (root, cache) if os.path.isdir(path) and not os.path.ismount(path)]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core import dpkg
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveFile, LiveUnit
@@ -289,7 +290,9 @@ def test_the_distributions_instance_is_idle_while_nobody_has_configured_it(
     monkeypatch.setattr(store, "DISTRIBUTION_CONFIG", str(tmp_path / "nginx.conf"))
     monkeypatch.setattr(store, "WELCOME", str(tmp_path / "default"))
     md5 = "e87cb0fd953ee47f3916f75574b63ce5"
-    status = f"Conffiles:\n {tmp_path / 'default'} {md5}\n {tmp_path / 'nginx.conf'} {md5}\n"
+    status = tmp_path / "status"
+    status.write_text(f"Conffiles:\n {tmp_path / 'default'} {md5}\n {tmp_path / 'nginx.conf'} {md5}\n")
+    monkeypatch.setattr(dpkg, "STATUS", str(status))
     prepare(tmp_path)
-    assert store.is_idle(UNIT, status) is idle
-    assert not store.is_idle(replace(UNIT, active=False, enabled=False), status)
+    assert store.is_idle(UNIT) is idle
+    assert not store.is_idle(replace(UNIT, active=False, enabled=False))
