@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_proxies, proxy_environment
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
@@ -94,6 +96,7 @@ class ActionModule(LookingAction):
             **answers.facts,
             "edge_slm_plan": facts.get("edge_slm_plan", {}),
             "edge_slm_service_ports": facts["edge_slm_service_ports"],
+            "edge_slm_outbound": facts["edge_slm_outbound"],
         }
         pending = any(plan["pending"] for plan in answers.plans.values())
         return {
@@ -116,6 +119,7 @@ class ActionModule(LookingAction):
         found = questions.baseline_questions(groups, unproven)
         board = questions.board_of(groups)
         facts["edge_slm_service_ports"] = self._service_ports(variables, board, refusals)
+        facts["edge_slm_outbound"] = self._outbound(variables, refusals)
         if asked <= set(questions.BASELINE_ROLES):
             return found
         builder = questions.builder_questions() if BUILDER in groups else []
@@ -135,6 +139,20 @@ class ActionModule(LookingAction):
         except AnsibleError as error:
             refusals.append(f"edge_slm_services: cannot be evaluated: {error}")
             return []
+
+    def _outbound(self, variables: Mapping[str, Any], refusals: list[str]) -> dict[str, str]:
+        """Return the variables by which a host gets out; the builder's store is asked directly."""
+        templar = Templar(loader=self._loader, variables=variables)
+        name, store = "edge_slm_proxy_environment", "edge_slm_artifact_url"
+        problems = Problems(refusals)
+        try:
+            proxies = as_proxies(templar.template(variables.get(name)), name, problems)
+            name = store
+            host = urlsplit(str(templar.template(variables.get(store)) or "")).hostname
+        except AnsibleError as error:
+            problems.add(name, f"cannot be evaluated: {error}")
+            return {}
+        return proxy_environment(proxies, [host] if host else [])
 
     def _fleet_problems(self, variables: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return what is wrong with the values of the fleet's variables, by variable."""
@@ -211,6 +229,6 @@ class ActionModule(LookingAction):
     def _with_mapping(self, question: Question, wrong: Container[str]) -> Question:
         """Return the question with the fleet's mappings under its own variables; -e wins over both."""
         extra = {name: value for name, value in load_extra_vars(self._loader).items() if name not in wrong}
-        mapping = {**read_mapping("clients"), **(read_mapping(question.mapping) if question.mapping else {})}
+        mapping = {**read_mapping("network"), **(read_mapping(question.mapping) if question.mapping else {})}
         variables = {**mapping, **question.variables, **extra}
         return Question(question.name, question.role, "", variables, question.extra)

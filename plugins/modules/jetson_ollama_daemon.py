@@ -312,12 +312,9 @@ def reconcile(daemon: Daemon) -> None:
     current = daemon.read()
     receipt = read_json(RECEIPT)
     noted = receipt.get("daemon.json") or {}
-    if module.params["state"] == "present":
-        settings = module.params["settings"]
-        wanted = decide.merged(current, settings)
-        notes = decide.before(current, settings, noted)
-    else:
-        wanted, notes = decide.restored(current, noted), {}
+    owners = decide.restored(current, noted)
+    settings = module.params["settings"] if module.params["state"] == "present" else {}
+    wanted, notes = decide.merged(owners, settings), decide.before(owners, settings)
     info = daemon.engine.info()
     installed = bool(find_command("dockerd"))
     old_root = str(info.get("DockerRootDir") or daemon.flags.over(current).get("data-root") or decide.DEFAULT_ROOT)

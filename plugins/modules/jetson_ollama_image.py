@@ -81,7 +81,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, write_json
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, read_text, write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import pull as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import images_directory
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import Engine, EngineError
@@ -95,6 +95,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry imp
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
+from ansible_collections.edge_slm.fleet.plugins.module_utils.tls.certificates import certificates_in
 
 CERTIFICATES = "/etc/docker/certs.d"
 PAUSE_SECONDS = 5
@@ -103,13 +104,14 @@ PAUSE_SECONDS = 5
 def expected_sizes(module: AnsibleModule, engine: Engine, image: Image, login: Credentials) -> dict[str, int]:
     """Return the sizes of the image's layers; empty where only a mirror of Docker's has them."""
     info = engine.info()
-    ca_file = os.path.join(CERTIFICATES, image.host, "ca.crt")
+    own = (info.get("RegistryConfig") or {}).get("IndexConfigs", {}).get(image.host) or {}
     environment = {"HTTP_PROXY": info.get("HttpProxy"), "HTTPS_PROXY": info.get("HttpsProxy")}
     registry = Registry(
         image.host,
         login,
-        ca_file=ca_file if os.path.isfile(ca_file) else "",
+        certificates=certificates_in(read_text(os.path.join(CERTIFICATES, image.host, "ca.crt"))),
         proxies=proxies_for(image.host, {**environment, "NO_PROXY": info.get("NoProxy")}),
+        insecure=own.get("Secure") is False,
     )
     try:
         return registry.sizes(image, str(info.get("Architecture") or os.uname().machine))

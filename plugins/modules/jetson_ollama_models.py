@@ -81,17 +81,24 @@ options:
     description: Remove models that are not in O(models). They are only reported otherwise.
     type: bool
     default: false
-  insecure:
-    description: Speak plain HTTP with the models' O(models[].registry). Never used for Ollama's own registry.
-    type: bool
-    default: false
-  ca_file:
-    description: CA certificates to trust for registries, beside the system's. The server needs them too.
-    type: path
-  environment:
-    description: The server's; registries are asked through the proxies in it, as it does.
+  access:
+    description: How registries are reached. The server needs the same proxies and certificates.
     type: dict
     default: {}
+    suboptions:
+      proxies:
+        description: Variables such as C(https_proxy).
+        type: dict
+        default: {}
+      certificates:
+        description: CA certificates in PEM by the registry's host, to trust beside the system's.
+        type: dict
+        default: {}
+      insecure:
+        description: Hosts of registries that speak plain HTTP.
+        type: list
+        elements: str
+        default: []
   models_dir:
     description:
       - The directory on this device that is the server's C(OLLAMA_MODELS). With it, free disk space is checked first,
@@ -163,6 +170,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError, read_json, write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
@@ -265,9 +273,15 @@ def main() -> None:
             "models": {"type": "list", "elements": "dict", "required": True},
             "damaged": {"type": "list", "elements": "str", "default": []},
             "remove_others": {"type": "bool", "default": False},
-            "insecure": {"type": "bool", "default": False},
-            "ca_file": {"type": "path"},
-            "environment": {"type": "dict", "default": {}},
+            "access": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "proxies": {"type": "dict", "default": {}},
+                    "certificates": {"type": "dict", "default": {}},
+                    "insecure": {"type": "list", "elements": "str", "default": []},
+                },
+            },
             "models_dir": {"type": "path"},
             "record": {"type": "path", "default": "/var/lib/edge-slm/ollama-models.json"},
             "timeout": {"type": "int", "default": 7200},
@@ -292,9 +306,7 @@ def main() -> None:
             bringer = Bringer(
                 server,
                 models_dir=given["models_dir"] or "",
-                insecure=given["insecure"],
-                ca_file=given["ca_file"] or "",
-                environment=given["environment"],
+                access=Access(**given["access"]),
                 stall_timeout=given["stall_timeout"],
                 timeout=given["timeout"],
             )

@@ -33,7 +33,9 @@ ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
 NOT_SET = "is not set; docs/operators/inventory.md says what it is."
 
 #: Files in playbooks/vars that map the fleet's variables to inputs.
-MAPPINGS = ("clients", "devices", "builders")
+MAPPINGS = ("network", "devices", "builders")
+#: What the look makes of the fleet's variables for playbooks/vars.
+MADE_OF = {"edge_slm_plan": "edge_slm_services", "edge_slm_outbound": "edge_slm_proxy_environment"}
 
 
 @dataclass(frozen=True)
@@ -143,9 +145,9 @@ def operators_variable(value: object) -> str:
     alias = ALIAS.fullmatch(value) if isinstance(value, str) else None
     if not alias:
         return ""
-    # What the look makes of the services, and what playbooks/vars makes for itself, nobody has written.
-    if alias[1] == "edge_slm_plan":
-        return "edge_slm_services"
+    if alias[1] in MADE_OF:
+        return MADE_OF[alias[1]]
+    # What playbooks/vars makes for itself nobody has written.
     return "" if any(alias[1] in read_mapping(name) for name in MAPPINGS) else alias[1]
 
 

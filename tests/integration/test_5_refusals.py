@@ -52,9 +52,9 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"edge_slm_verify_timeout": 0, "edge_slm_serial": "half", "llama_cpp_keep": 0},
         ["edge_slm_verify_timeout", "86400", "edge_slm_serial", "25%", "llama_cpp_keep"],
     ),
-    "artifact store without a scheme": (
-        {"edge_slm_artifact_url": "builder:8090"},
-        ["edge_slm_artifact_url", "http://"],
+    "artifact store and proxy without a scheme": (
+        {"edge_slm_artifact_url": "builder:8090", "edge_slm_proxy_environment": {"https_proxy": "proxy:3128"}},
+        ["edge_slm_artifact_url", "edge_slm_proxy_environment.https_proxy", "http://"],
     ),
     "class of another architecture": (
         {"llama_cpp_cpu_class": "armv8-a"},

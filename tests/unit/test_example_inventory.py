@@ -153,8 +153,8 @@ def test_each_host_lets_clients_in_to_what_it_serves(
     found = {}
     for host, variables in read_fleet(tmp_path, builder).items():
         ports = service_ports(variables.get("edge_slm_services"), board_of(variables["group_names"]))
-        facts = {"ansible_facts": {"edge_slm_service_ports": ports}}
-        collected = collect("host_baseline", DataLoader(), {**variables, **facts, **read_mapping("clients")})
+        facts = {"ansible_facts": {"edge_slm_service_ports": ports, "edge_slm_outbound": {}}}
+        collected = collect("host_baseline", DataLoader(), {**variables, **facts, **read_mapping("network")})
         assert collected.values["client_networks"] == variables["edge_slm_clients"]
         assert collected.values["firewall_rules"] == []
         found[host] = collected.values["client_ports"]

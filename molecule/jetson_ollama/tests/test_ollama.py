@@ -105,11 +105,45 @@ R35 = (
             '{\n  "dns": [,]\n}',
             "/etc/docker/daemon.json, line 2, column 11: this is not JSON",
         ),
+        ("/etc/docker/daemon.json", '{"userns-remap": "default"}', "take userns-remap out"),
     ],
 )
 def test_a_device_that_cannot_serve_is_refused(host: Any, path: str, text: str, message: str) -> None:
     with changed_file(host, path, text):
         assert message in refused("validate")
+
+
+def test_flags_that_dockerd_gets_beside_its_file(host: Any) -> None:
+    """dockerd does not start where both have a setting; it is the file that gives way, for the file is the role's."""
+    dropin = "/etc/systemd/system/docker.service.d/owner.conf"
+    flags = "--live-restore --log-driver json-file --add-runtime nvidia=nvidia-container-runtime"
+    command = host.check_output("sed -n s/^ExecStart=//p /lib/systemd/system/docker.service")
+    host.check_output(f"mkdir -p $(dirname {dropin})")
+    host.check_output(f"printf '[Service]\\nExecStart=\\nExecStart=%s {flags}\\n' '{command}' > {dropin}")
+    host.check_output("systemctl daemon-reload")
+    assert host.run("systemctl restart docker").rc != 0
+    try:
+        converge()
+        settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
+        assert not {"live-restore", "log-driver", "runtimes"} & set(settings)
+        assert "changed=0" in converge()
+    finally:
+        host.check_output(f"rm {dropin}")
+        host.check_output("systemctl daemon-reload")
+    converge()
+    assert json.loads(host.file("/etc/docker/daemon.json").content_string)["live-restore"] is True
+
+
+def test_live_restore_on_a_node_of_a_swarm_is_refused(host: Any) -> None:
+    converge(jetson_ollama_docker_live_restore=False)
+    host.check_output("docker swarm init --advertise-addr 127.0.0.1")
+    try:
+        output = refused("converge")
+        assert "changed=0" in converge(jetson_ollama_docker_live_restore=False)
+    finally:
+        host.check_output("docker swarm leave --force")
+    assert "jetson_ollama_docker_live_restore: this host is a node of a Docker swarm" in output
+    converge()
 
 
 def test_without_the_nvidia_runtime_it_is_refused(host: Any) -> None:

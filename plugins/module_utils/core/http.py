@@ -138,15 +138,11 @@ def token_problem(token: str) -> str:
     )
 
 
-def trusting(ca_file: str = "") -> ssl.SSLContext:
-    """Return a context that trusts the host's CAs, and those of a file beside them where one is given.
-
-    Raises:
-        OSError: The file cannot be read, or holds no certificate.
-    """
+def trusting(certificates: str = "") -> ssl.SSLContext:
+    """Return a context that trusts the host's CAs, and those of a text in PEM beside them where one is given."""
     context = ssl.create_default_context()
     # Python 3.13 refuses CAs without a key usage, which Docker takes, and which many small CAs are.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if ca_file:
-        context.load_verify_locations(ca_file)
+    if certificates:
+        context.load_verify_locations(cadata=certificates)
     return context

@@ -1,16 +1,24 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Addresses and networks as operators write them, IPv4 and IPv6 alike."""
+"""Addresses, networks and proxies as operators write them, IPv4 and IPv6 alike."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 #: All addresses of IPv4 alone, and of both families, as programs listen on them.
 ALL_IPV4, ALL = "0.0.0.0", "::"  # noqa: S104
+
+#: The variables that tell programs their way out.
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+PROXY_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/\s:@\[\]?#]+)(:[0-9]+)?/?")
+#: What no proxy is asked for: it would look on a host of its own.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def has_ipv6() -> bool:
@@ -58,3 +66,54 @@ def as_networks(value: object, variable: str, problems: Problems) -> tuple[str, 
         if problem:
             problems.add(f"{variable}[{index}]", f"{problem}.")
     return tuple(str(network) for index, network in enumerate(value) if not wrong[index])
+
+
+def as_proxies(value: object, variable: str, problems: Problems) -> dict[str, str]:
+    """Cast a dictionary of http_proxy, https_proxy and no_proxy, in lower or upper case; what is empty is left out.
+
+    A login is refused and not shown: environments of programs are on command lines, and in the files of services.
+    """
+    if not value:
+        return {}
+    if not isinstance(value, Mapping):
+        problems.add(variable, "is not a dictionary; write {https_proxy: http://proxy.lan:3128}.")
+        return {}
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        name = str(key).lower()
+        where = f"{variable}.{key}"
+        if name not in PROXIES:
+            problems.add(where, f"is not known; there are {', '.join(PROXIES)}, in lower or upper case.")
+        elif item and not isinstance(item, str):
+            problems.add(where, "must be a text; names are separated by commas.")
+        elif name in found and item and found[name] != item:
+            problems.add(where, "is given twice, in lower and in upper case; give it once.")
+        elif item and name == "no_proxy":
+            found[name] = ",".join(re.split(r"[\s,]+", item.strip()))
+        elif item and "@" in item:
+            problems.add(
+                where,
+                "has a login, which every user of the host could read; let the proxy know the hosts by their "
+                "addresses, or run one without a login that forwards to it.",
+            )
+        elif item and not PROXY_URL.fullmatch(item):
+            problems.add(where, f"{item!r} is not valid; give a URL such as http://proxy.lan:3128.")
+        elif item:
+            found[name] = item.rstrip("/")
+    return found
+
+
+def proxy_environment(proxies: Mapping[str, str], direct: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables of a program that goes out through proxies; empty without any.
+
+    Both cases of each: curl, and with it git, reads http_proxy in lower case alone, others prefer the upper one.
+
+    Args:
+        proxies: As `as_proxies` returns them.
+        direct: Hosts that are asked without a proxy, beside those of no_proxy and this host itself.
+    """
+    if not set(proxies) & {"http_proxy", "https_proxy"}:
+        return {}
+    hosts = [*proxies.get("no_proxy", "").split(","), *LOOPBACK, *direct]
+    complete = {**proxies, "no_proxy": ",".join(dict.fromkeys(filter(None, hosts)))}
+    return {name: value for key, value in complete.items() for name in (key, key.upper())}

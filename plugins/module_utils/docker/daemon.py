@@ -9,10 +9,11 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import Package
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import PROXIES
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import LiveUnit
 
@@ -26,8 +27,12 @@ RUNTIME = "nvidia"
 RUNTIME_COMMAND = "nvidia-container-runtime"
 #: The first Docker that limits memory under cgroup v2, with which Ubuntu 22.04 and later boot.
 MINIMUM_VERSION = (20, 10)
+#: Keys whose values the role adds to.
+MERGED: Mapping[str, type] = {"runtimes": dict, "log-opts": dict, "proxies": dict, "insecure-registries": list}
 #: Named in messages.
 MINIMUM_NAME = "20.10"
+#: The first Docker that takes proxies from daemon.json.
+PROXIES_VERSION = (23, 0)
 
 #: What Docker can be installed from, best first: the distribution's own, then Docker's where its source is set up.
 SOURCES: Sequence[Sequence[str]] = (
@@ -70,12 +75,16 @@ class Wanted:
         log_max_mib: Size at which a log is rotated; 0 leaves logs alone.
         log_files: How many are kept.
         live_restore: Whether containers go on running while dockerd is restarted.
+        proxies: Variables of the way out, such as https_proxy.
+        insecure_registries: Hosts of registries that speak plain HTTP.
     """
 
     data_root: str = ""
     log_max_mib: int = 10
     log_files: int = 3
     live_restore: bool = True
+    proxies: Mapping[str, object] = field(default_factory=dict)
+    insecure_registries: tuple[str, ...] = ()
 
 
 def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
@@ -96,13 +105,14 @@ def parse_daemon(text: str, path: str = DAEMON_JSON) -> dict[str, Any]:
         ) from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: this is not a JSON object; correct it or move it away. It was left as it is.")
-    for key in ("runtimes", "log-opts"):
-        if not isinstance(content.get(key, {}), dict):
-            raise ValueError(f"{path}: {key} is not a JSON object; correct it by hand. It was left as it is.")
+    for key, kind in MERGED.items():
+        if not isinstance(content.get(key, kind()), kind):
+            name = "object" if kind is dict else "list"
+            raise ValueError(f"{path}: {key} is not a JSON {name}; correct it by hand. It was left as it is.")
     return content
 
 
-def settings(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any]) -> dict[str, Any]:
+def settings(owners: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return what must be in daemon.json, by key; a dot divides a key from one inside of it.
 
     The entry of the runtime is what `nvidia-ctk runtime configure` writes. One that runs NVIDIA's runtime from
@@ -110,22 +120,27 @@ def settings(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, Any
     dockerd's unit sets is not set here, too: dockerd would not start.
 
     Args:
-        current: daemon.json as it is.
+        owners: daemon.json without the role's settings, as `restored` returns it.
         wanted: What the inputs ask for.
         flags: The settings in dockerd's flags, which `check_flags` has found to fit.
     """
     found: dict[str, Any] = {}
-    runs = {**current, **flags}
-    if not any(_runs_nvidia(content.get("runtimes") or {}) for content in (current, flags)):
+    runs = {**owners, **flags}
+    if not any(_runs_nvidia(content.get("runtimes") or {}) for content in (owners, flags)):
         found[f"runtimes.{RUNTIME}"] = {"args": [], "path": RUNTIME_COMMAND}
     if wanted.log_max_mib and _rotates(runs):
-        if "log-driver" not in current:
+        if "log-driver" not in owners:
             found["log-driver"] = "json-file"
         found["log-opts.max-size"] = f"{wanted.log_max_mib}m"
         found["log-opts.max-file"] = str(wanted.log_files)
     found["live-restore"] = wanted.live_restore
     if wanted.data_root:
         found["data-root"] = wanted.data_root
+    for key in PROXIES:
+        if key in wanted.proxies:
+            found[f"proxies.{key.replace('_', '-')}"] = wanted.proxies[key]
+    if wanted.insecure_registries:
+        found["insecure-registries"] = sorted({*owners.get("insecure-registries", []), *wanted.insecure_registries})
     return {
         key: value for key, value in found.items() if key.startswith("runtimes.") or key.partition(".")[0] not in flags
     }
@@ -174,6 +189,15 @@ def check_flags(current: Mapping[str, Any], wanted: Wanted, flags: Mapping[str, 
             "docker_live_restore",
             f"{unit} --live-restore={str(flags['live-restore']).lower()}: set this to that, or take the flag out.",
         )
+    known = flags.get("insecure-registries", wanted.insecure_registries)
+    missing = [host for host in wanted.insecure_registries if host not in known]
+    if missing:
+        options = " ".join(f"--insecure-registry={host}" for host in missing)
+        problems.add(
+            "registries",
+            f"{unit} --insecure-registry, beside which it takes none from {DAEMON_JSON}: add {options} there, or move "
+            f"them all into {DAEMON_JSON}.",
+        )
     root = str(flags.get("data-root") or "")
     if root and wanted.data_root and posixpath.normpath(root) != posixpath.normpath(wanted.data_root):
         problems.add("docker_data_root", f"{unit} --data-root={root}: set this to that, or take the flag out.")
@@ -194,6 +218,22 @@ def check_swarm(wanted: Wanted, info: Mapping[str, Any], joined: bool, problems:
             "docker_live_restore",
             "this host is a node of a Docker swarm, on which dockerd does not start with live-restore: set this to "
             "false, or leave the swarm (`docker swarm leave`).",
+        )
+
+
+def check_proxies(wanted: Wanted, version: str, problems: Problems) -> None:
+    """Refuse proxies for a Docker that does not start with them in its file.
+
+    Args:
+        wanted: What the inputs ask for.
+        version: Docker's; '' where it is not there yet.
+        problems: Takes the refusal.
+    """
+    if wanted.proxies and version and version_tuple(version)[:2] < PROXIES_VERSION:
+        problems.add(
+            "proxy_environment",
+            f"Docker {version} takes no proxies from {DAEMON_JSON}, Docker 23 is the first that does: upgrade it "
+            "(`apt-get install --only-upgrade docker.io`), and run again.",
         )
 
 
@@ -259,29 +299,24 @@ def _set(content: dict[str, Any], key: str, value: object) -> None:
         del content[outer]
 
 
-def merged(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(owners: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return daemon.json with the settings in it; every other key stays."""
-    content = copy.deepcopy(dict(current))
+    content = copy.deepcopy(dict(owners))
     for key, value in changes.items():
         _set(content, key, value)
     return content
 
 
-def before(current: Mapping[str, Any], changes: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the owner had in place of our settings: {key: {before, ours}}; what is noted already stays so.
+def before(owners: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the owner has in place of our settings: {key: {before, ours}}.
 
-    `before` is None where the key was not there.
+    `before` is None where the key is not there.
     """
-    found: dict[str, Any] = {}
-    for key, value in changes.items():
-        old = noted.get(key)
-        found[key] = {"before": old["before"] if old else _get(current, key), "ours": value}
-    # What an earlier run wrote and this one does not any more is still ours to take back.
-    return {**{key: value for key, value in noted.items() if key not in found}, **found}
+    return {key: {"before": _get(owners, key), "ours": value} for key, value in changes.items()}
 
 
 def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return daemon.json as it was before the role, where nobody has changed our settings since.
+    """Return daemon.json as its owner has it: as it was before the role, where nobody has changed our settings since.
 
     Docker's data stays where it is, and so does the setting with its path.
     """

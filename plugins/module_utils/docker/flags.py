@@ -26,7 +26,11 @@ KEYS = {
     "-g": "data-root",
     "--live-restore": "live-restore",
     "--log-driver": "log-driver",
+    "--http-proxy": "proxies",
+    "--https-proxy": "proxies",
+    "--insecure-registry": "insecure-registries",
     "--log-opt": "log-opts",
+    "--no-proxy": "proxies",
     "--userns-remap": "userns-remap",
 }
 BOOLEANS = ("live-restore",)
@@ -91,6 +95,10 @@ def parse(arguments: Sequence[str]) -> Flags:
             settings.setdefault(key, {})[inner] = {"path": rest}
         elif key == "log-opts":
             settings.setdefault(key, {})[inner] = rest
+        elif key == "proxies":
+            settings.setdefault(key, {})[name.lstrip("-")] = value
+        elif key == "insecure-registries":
+            settings.setdefault(key, []).append(value)
         else:
             settings[key] = value
     return Flags(tuple(arguments), settings)

@@ -64,7 +64,9 @@ def is_worth_another_try(error: str) -> bool:
 def advice(error: str) -> str:
     """Return what to do about an error."""
     if re.search(r"x509|certificate", error, re.I):
-        return "Give the registry's CA by jetson_ollama_registry_ca, or the right one, and look at the device's clock."
+        return "Give the registry's CA by jetson_ollama_registries, or the right one, and look at the device's clock."
+    if "HTTP response to HTTPS client" in error:
+        return "The registry speaks plain HTTP: give its entry of jetson_ollama_registries insecure: true."
     if re.search(r"unauthorized|denied|no basic auth|does not give|login", error, re.I):
         return "Give a login that may pull it: jetson_ollama_registry_username and jetson_ollama_registry_password."
     if re.search(r"has no |unknown|not found", error, re.I):

@@ -12,8 +12,8 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import mib
@@ -161,7 +161,7 @@ class Registry:
     Args:
         host: With its port.
         credentials: A login.
-        ca_file: A CA of its own; '' for what this machine trusts.
+        certificates: Of a CA of its own, in PEM; '' for what this machine trusts alone.
         proxies: By scheme, as Docker has them.
         timeout: Seconds without a sign of life.
         deadline: Seconds that one answer may take.
@@ -172,7 +172,7 @@ class Registry:
         self,
         host: str,
         credentials: Credentials | None = None,
-        ca_file: str = "",
+        certificates: str = "",
         proxies: Mapping[str, str] | None = None,
         timeout: float = 20,
         deadline: float = 60,
@@ -182,7 +182,8 @@ class Registry:
         self._credentials = credentials or Credentials()
         self._timeout, self._deadline = timeout, deadline
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler(dict(proxies or {})), urllib.request.HTTPSHandler(context=trusting(ca_file))
+            urllib.request.ProxyHandler(dict(proxies or {})),
+            urllib.request.HTTPSHandler(context=trusting(certificates)),
         )
         self._authorization = self._credentials.basic() if self._credentials.user else ""
         self._schemes = ("http",) if insecure else ("https", "http") if is_loopback(host) else ("https",)
@@ -276,3 +277,37 @@ class Registry:
                 return layer_sizes(content)
             digest = pick_platform(content, architecture)
         raise RegistryError(f"{image.reference} is an index of indexes, which Docker does not pull either")
+
+
+@dataclass(frozen=True)
+class Access:
+    """How this host reaches registries: what is asked before a pull goes the way that the pull then goes.
+
+    Args:
+        proxies: Variables such as https_proxy.
+        certificates: Those of CAs of their own, in PEM, by host of the registry.
+        insecure: Hosts of registries that speak plain HTTP.
+    """
+
+    proxies: Mapping[str, object] = field(default_factory=dict)
+    certificates: Mapping[str, str] = field(default_factory=dict)
+    insecure: Collection[str] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a module's argument."""
+        return {
+            "proxies": dict(self.proxies),
+            "certificates": dict(self.certificates),
+            "insecure": list(self.insecure),
+        }
+
+    def registry(self, host: str, timeout: float = 20, deadline: float = 60) -> Registry:
+        """Return a registry's client; its limits are those of `Registry`."""
+        return Registry(
+            host,
+            certificates=self.certificates.get(host, ""),
+            proxies=proxies_for(host, self.proxies),
+            insecure=host in self.insecure,
+            timeout=timeout,
+            deadline=deadline,
+        )

@@ -12,7 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, network_problem
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import (
+    as_networks,
+    as_proxies,
+    network_problem,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.sshd import DROPIN as SSHD_DROPIN
@@ -65,6 +69,8 @@ AVAHI_CONF = "/etc/edge-slm/avahi-daemon.conf"
 AVAHI_DROPIN = "/etc/systemd/system/avahi-daemon.service.d/50-edge-slm.conf"
 JOURNAL_CONF = "/etc/systemd/journald.conf.d/50-edge-slm.conf"
 TIMESYNC_CONF = "/etc/systemd/timesyncd.conf.d/50-edge-slm.conf"
+#: apt's way out, for what it does by itself at night as well.
+APT_PROXY_CONF = "/etc/apt/apt.conf.d/52edge-slm-proxy"
 UPGRADES_CONF = "/etc/apt/apt.conf.d/52edge-slm-unattended-upgrades"
 CLOUD_CONF = "/etc/cloud/cloud.cfg.d/99-edge-slm.cfg"
 SUDOERS = "/etc/sudoers.d/010_edge-slm-admin"
@@ -77,7 +83,7 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 REFRESHED = "/var/cache/edge-slm/apt-refreshed"
 
 #: Files that belong to this role alone: removed when the input that wants them is turned off.
-OWNED = (JOURNAL_CONF, TIMESYNC_CONF, UPGRADES_CONF, SUDOERS, CLOUD_CONF, AVAHI_CONF, AVAHI_DROPIN)
+OWNED = (JOURNAL_CONF, TIMESYNC_CONF, APT_PROXY_CONF, UPGRADES_CONF, SUDOERS, CLOUD_CONF, AVAHI_CONF, AVAHI_DROPIN)
 #: The same, of those that decide who can reach the host.
 OWNED_ACCESS = (SSHD_DROPIN, firewall.RULES_PATH, firewall.UNIT_PATH)
 #: What the role has set and does not take back.
@@ -133,6 +139,7 @@ class Inputs:
     ntp_servers: tuple[str, ...]
     timezone: str
     locale: str
+    proxies: Mapping[str, str]
     unattended_upgrades: bool
     unattended_reboot_time: str
     unattended_hold: tuple[str, ...]
@@ -194,6 +201,7 @@ class Inputs:
             ntp_servers=texts("ntp_servers"),
             timezone=text("timezone"),
             locale=text("locale"),
+            proxies=as_proxies(values["proxy_environment"], "proxy_environment", wrong),
             unattended_upgrades=flag("unattended_upgrades"),
             unattended_reboot_time=text("unattended_reboot_time"),
             unattended_hold=texts("unattended_hold"),
@@ -529,6 +537,18 @@ def upgrades_conf(inputs: Inputs) -> str:
     )
 
 
+def apt_proxy_conf(proxies: Mapping[str, str]) -> str:
+    """Return apt's proxies. Of no_proxy it takes whole names alone; the rest is left to the variable of that name."""
+    names = proxies.get("no_proxy", "").split(",")
+    hosts = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)]
+    schemes = [scheme for scheme in ("http", "https") if f"{scheme}_proxy" in proxies]
+    return (
+        "// Written by edge_slm.fleet.host_baseline\n"
+        + "".join(f'Acquire::{scheme}::Proxy "{proxies[f"{scheme}_proxy"]}";\n' for scheme in schemes)
+        + "".join(f'Acquire::{scheme}::Proxy::{host} "DIRECT";\n' for scheme in schemes for host in hosts)
+    )
+
+
 def hosts_text(text: str, hostname: str) -> str:
     """Return /etc/hosts with Debian's line 127.0.1.1 for the host's own name."""
     line = f"127.0.1.1\t{hostname}"
@@ -562,6 +582,8 @@ def wanted_files(inputs: Inputs, device: Mapping[str, Any], live: Live, skip: Ma
         files.append(ConfigFile(JOURNAL_CONF, text))
     if inputs.time_sync and "time sync" not in skip and inputs.ntp_servers:
         files.append(ConfigFile(TIMESYNC_CONF, f"{HEADER}[Time]\nNTP={' '.join(inputs.ntp_servers)}\n"))
+    if set(inputs.proxies) & {"http_proxy", "https_proxy"}:
+        files.append(ConfigFile(APT_PROXY_CONF, apt_proxy_conf(inputs.proxies)))
     if inputs.unattended_upgrades:
         files.append(ConfigFile(UPGRADES_CONF, upgrades_conf(inputs)))
     if inputs.mdns:
@@ -696,6 +718,10 @@ def plan(inputs: Inputs, device: Mapping[str, Any], live: Live) -> Plan:
         },
         files={
             "certificates": ca,
+            "apt": FileSet(
+                files=[file for file in write.files if file.path == APT_PROXY_CONF],
+                remove=[path for path in write.remove if path == APT_PROXY_CONF],
+            ),
             "clock": FileSet(files=[file for file in write.files if clock and file.path == TIMESYNC_CONF]),
             "configure": write,
             **access.files,

@@ -56,7 +56,7 @@ def settings_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     environment = environment_of(found)
     for name, expected in wanted["env"].items():
         if environment.get(name) != expected:
-            # An operator's own variable may hold a proxy's password.
+            # An operator's own variable may hold a secret.
             shown = f"{environment.get(name, 'not set')}, not {expected}" if name in OWN_VARIABLES else "another one"
             differences.append(f"its variable {name} is {shown}")
     labels = (found.get("Config") or {}).get("Labels") or {}

@@ -19,11 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import (
     read_listeners,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
-from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
-    Registry,
-    RegistryError,
-    proxies_for,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access, RegistryError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server
@@ -117,25 +113,22 @@ def damage(models_dir: str, parts: Sequence[Mapping[str, Any]], deep: bool) -> s
     return ""
 
 
-def registry_weights(model: Model, environment: Mapping[str, object]) -> tuple[int, str]:
+def registry_weights(model: Model, access: Access) -> tuple[int, str]:
     """Return the bytes of a model as its registry reports them, or why it does not."""
-    host = model.registry or DEFAULT_REGISTRY
-    registry = Registry(host, proxies=proxies_for(host, environment), timeout=REGISTRY_PATIENCE)
+    registry = access.registry(model.registry or DEFAULT_REGISTRY, timeout=REGISTRY_PATIENCE)
     try:
         return sum(file["size"] for file in parse_manifest(registry.manifest(model.repository, model.tag))), ""
     except (ValueError, RegistryError) as error:
         return 0, f"{model.name}: its size is not known ({error})"
 
 
-def model_sizes(
-    models: Sequence[Model], models_dir: str, environment: Mapping[str, object], notes: list[str]
-) -> list[decide.Size]:
+def model_sizes(models: Sequence[Model], models_dir: str, access: Access, notes: list[str]) -> list[decide.Size]:
     """Return what models weigh: as they are here, as their files are here, or as their registries report.
 
     Args:
         models: As they are wanted.
         models_dir: Ollama's directory on this host.
-        environment: Of Ollama: registries are asked through its proxies.
+        access: How registries are reached.
         notes: Takes why a size is not known.
     """
 
@@ -147,7 +140,7 @@ def model_sizes(
             return decide.Size(model.name, os.path.getsize(model.path) if os.path.isfile(model.path) else 0, False), ""
         if not model.digest:
             return decide.Size(model.name, 0, False), ""
-        weights, note = registry_weights(model, environment)
+        weights, note = registry_weights(model, access)
         return decide.Size(model.name, weights, False), note
 
     with ThreadPoolExecutor(8) as pool:

@@ -14,9 +14,14 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DISK_RESERVE
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import (
+    PROXIES,
+    as_proxies,
+    proxy_environment,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
-from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Image, parse_image
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access, Image, parse_image
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import models as ollama_models
@@ -32,6 +37,8 @@ PROBE = "jetson_ollama-probe"
 #: Where the models' volume is inside of the container.
 HOME = "/ollama"
 CA_DIRECTORY = "/etc/ssl/certs"
+#: CA certificates of registries for Ollama, which does not look where Docker does.
+REGISTRY_CA_DIRECTORY = "/etc/edge-slm/ollama-registries"
 #: The command on the host.
 WRAPPER = "/usr/local/bin/ollama"
 #: Clients from releases, one directory for each tarball.
@@ -45,6 +52,7 @@ RECEIPT = "/var/lib/edge-slm/receipts/jetson_ollama.json"
 RECORD = "/var/lib/edge-slm/ollama-models.json"
 STATES = ("present", "absent")
 CLIENTS = ("wrapper", "release", "none")
+REGISTRY_KEYS = ("host", "ca", "insecure")
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 #: A Go duration, or a number of seconds; negative means for ever.
 DURATION = re.compile(r"-?\d+|-?(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
@@ -65,7 +73,10 @@ OWN_VARIABLES = (
     "OLLAMA_NOPRUNE",
     "OLLAMA_NO_CLOUD",
     "OLLAMA_NUM_PARALLEL",
+    "SSL_CERT_DIR",
 )
+#: Variables with an input for all that goes out, in either case.
+PROXY_VARIABLES = tuple(name for key in PROXIES for name in (key, key.upper()))
 MIB = 1 << 20
 
 
@@ -90,6 +101,7 @@ class Inputs:
     kv_cache_type: str
     flash_attention: bool
     environment: Mapping[str, str]
+    access: Access
     memory_reserve_mib: int
     memory_overhead_mib: int
     start_timeout: int
@@ -99,7 +111,6 @@ class Inputs:
     client: str
     client_url: str
     client_sha256: str
-    registry_ca_text: str
     client_text: str
     docker: Wanted
     docker_hold: bool
@@ -154,11 +165,49 @@ def _environment(values: Mapping[str, Any], problems: Problems) -> dict[str, str
             problems.add(f"environment.{name}", f"must be a text; YAML has taken it for {value}: quote it.")
     found = {name: str(value) for name, value in given.items()}
     for name in found:
-        if name in OWN_VARIABLES:
+        if name in PROXY_VARIABLES:
+            problems.add(
+                f"environment.{name}",
+                "is one for all that the host fetches; give it in edge_slm_proxy_environment, or where the role is "
+                "used alone in jetson_ollama_proxy_environment.",
+            )
+        elif name in OWN_VARIABLES:
             problems.add(f"environment.{name}", "belongs to the role; use the input made for it, or take it out.")
         elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             problems.add(f"environment.{name}", "is not a variable name; use letters, digits and underscores.")
     return found
+
+
+def _access(values: Mapping[str, Any], problems: Problems) -> Access:
+    """Return how registries are reached, from the role's inputs about them."""
+    given = values["registries"] or []
+    if not isinstance(given, (list, tuple)):
+        problems.add("registries", "is not a list; write [{host: registry.lan:5000, ca: files/ca.pem}].")
+        given = []
+    texts = list(values.get("registry_ca_texts") or [])
+    certificates: dict[str, str] = {}
+    insecure: list[str] = []
+    hosts: list[str] = []
+    for number, entry in enumerate(given):
+        where = f"registries[{number}]"
+        if not isinstance(entry, Mapping):
+            problems.add(where, "is not a dictionary; write {host: registry.lan:5000, ca: files/ca.pem}.")
+            continue
+        problems.unknown_keys(where, entry, REGISTRY_KEYS)
+        host = str(entry.get("host") or "")
+        if not ollama_models.REGISTRY.fullmatch(host):
+            problems.add(f"{where}.host", f"{host!r} is not a host; write it like registry.lan:5000.")
+        elif host in hosts:
+            problems.add(f"{where}.host", f"{host} has two entries; give one.")
+        hosts.append(host)
+        if as_bool(entry.get("insecure") or False, f"{where}.insecure", problems):
+            insecure.append(host)
+            if entry.get("ca"):
+                problems.add(f"{where}.ca", "is for TLS, and insecure is plain HTTP; give one of the two.")
+        elif number < len(texts) and texts[number]:
+            certificates[host] = texts[number]
+    proxies = as_proxies(values["proxy_environment"], "proxy_environment", problems)
+    return Access(proxy_environment(proxies), certificates, tuple(insecure))
 
 
 def _images(values: Mapping[str, Any], problems: Problems) -> dict[str, str]:
@@ -220,6 +269,7 @@ def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
         if other == port:
             problems.add("port", f"{port} is the port of {who}, too; give one of the two another port.")
     client, client_url, client_sha256 = _client(values, problems)
+    access = _access(values, problems)
     for name in ("pull_timeout", "model_timeout"):
         whole(name, 1, 86400)
     return Inputs(
@@ -240,6 +290,7 @@ def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
         kv_cache_type=kv_cache_type,
         flash_attention=flash_attention,
         environment=_environment(values, problems),
+        access=access,
         memory_reserve_mib=whole("memory_reserve_mib", 0, 1 << 20),
         memory_overhead_mib=whole("memory_overhead_mib", 0, 1 << 20),
         start_timeout=whole("start_timeout", 1, 86400),
@@ -249,7 +300,6 @@ def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
         client=client,
         client_url=client_url,
         client_sha256=client_sha256,
-        registry_ca_text=str(values.get("registry_ca_text") or ""),
         client_text=str(values.get("client_text") or ""),
         docker_hold=truth("docker_hold"),
         docker=Wanted(
@@ -257,6 +307,8 @@ def parse_inputs(values: Mapping[str, Any], problems: Problems) -> Inputs:
             log_max_mib=whole("docker_log_max_mib", 0, 1 << 20),
             log_files=whole("docker_log_files", 1, 1000),
             live_restore=truth("docker_live_restore"),
+            proxies=access.proxies,
+            insecure_registries=tuple(sorted(access.insecure)),
         ),
     )
 
@@ -278,7 +330,9 @@ def choose_image(inputs: Inputs, family: str, unfit: Problems) -> Image | None:
 
 def environment(inputs: Inputs, family: str) -> dict[str, str]:
     """Return what the server runs with: every OLLAMA_* that matters, so that no version's default can drift."""
+    certificates = [CA_DIRECTORY, *([REGISTRY_CA_DIRECTORY] if inputs.access.certificates else [])]
     variables = {
+        **{name: str(value) for name, value in inputs.access.proxies.items()},
         **inputs.environment,
         "HOME": HOME,
         "NVIDIA_DRIVER_CAPABILITIES": "all",
@@ -295,6 +349,7 @@ def environment(inputs: Inputs, family: str) -> dict[str, str]:
         "OLLAMA_NOPRUNE": "1",
         "OLLAMA_NO_CLOUD": "1",
         "OLLAMA_NUM_PARALLEL": str(inputs.num_parallel),
+        "SSL_CERT_DIR": ":".join(certificates),
     }
     known = jetson_matrix.FAMILIES.get(family)
     if known and known.jetpack:
@@ -317,12 +372,16 @@ def container(inputs: Inputs, image: Image, family: str, limit_mib: int, certifi
         limit_mib: How much memory it may take, in MiB; 0 where the kernel cannot limit it.
         certificates: Digest of the CA certificates that the host trusts: Ollama reads them once, when it starts.
     """
+    variables = environment(inputs, family)
     wanted: dict[str, Any] = {
         "image": image.reference,
         "entrypoint": ["ollama"],
         "command": ["serve"],
-        "env": environment(inputs, family),
-        "volumes": [f"{inputs.models_dir}:{HOME}:rw", f"{CA_DIRECTORY}:{CA_DIRECTORY}:ro"],
+        "env": variables,
+        "volumes": [
+            f"{inputs.models_dir}:{HOME}:rw",
+            *(f"{path}:{path}:ro" for path in variables["SSL_CERT_DIR"].split(":")),
+        ],
         "memory": f"{limit_mib}m",
         "runtime": "nvidia",
         "network_mode": "host",
@@ -332,7 +391,7 @@ def container(inputs: Inputs, image: Image, family: str, limit_mib: int, certifi
         "cap_drop": ["ALL"],
         "restart_policy": "unless-stopped",
     }
-    labels = {ROLE_LABEL: ROLE, INPUTS_LABEL: digest([wanted, certificates])}
+    labels = {ROLE_LABEL: ROLE, INPUTS_LABEL: digest([wanted, certificates, inputs.access.certificates])}
     return {**wanted, "labels": labels}
 
 

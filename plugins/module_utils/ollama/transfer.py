@@ -21,11 +21,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     mib,
     require_space,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
-    Registry,
-    RegistryError,
-    proxies_for,
-)
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access, RegistryError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
@@ -58,7 +54,10 @@ HOPELESS: tuple[tuple[str, str], ...] = (
     (r"unauthorized|forbidden|access denied", "the registry wants a login, which Ollama's pull cannot give"),
     (r"digest mismatch", "what came is not what the manifest names; Ollama has thrown it away"),
     (r"x509|certificate", "the registry's certificate is of no CA that the server trusts"),
-    (r"insecure protocol", "the registry speaks plain HTTP, which `insecure` must allow"),
+    (
+        r"insecure protocol|HTTP response to HTTPS client",
+        "the registry speaks plain HTTP; its entry of jetson_ollama_registries must have insecure: true",
+    ),
     (r"newer version of ollama|requires a newer", "this version of Ollama is too old for it"),
     (r"read-only file system|permission denied", "Ollama cannot write to its models' directory"),
 )
@@ -262,9 +261,7 @@ class Bringer:
     Args:
         server: Where to.
         models_dir: The server's models' directory on this device; '' where it cannot be seen.
-        insecure: Plain HTTP for registries of one's own.
-        ca_file: CA certificates for them, beside the system's; '' for none.
-        environment: Of the server: its proxies lead to registries.
+        access: How registries are reached; the server has the same proxies and certificates.
         stall_timeout: Seconds without progress until a transfer is given up.
         timeout: Seconds that one model may take.
         sleep: Waits between attempts.
@@ -273,9 +270,7 @@ class Bringer:
 
     server: Server
     models_dir: str = ""
-    insecure: bool = False
-    ca_file: str = ""
-    environment: Mapping[str, object] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
     stall_timeout: float = 120
     timeout: float = 3600
     sleep: Callable[[float], None] = time.sleep
@@ -321,7 +316,8 @@ class Bringer:
                 )
             state = PullState(sizes, self.stall_timeout, time.monotonic() + self.timeout)
             try:
-                pull_stream(self.server, name, self.insecure and bool(model.registry), state, report, self.sleep)
+                insecure = model.registry in self.access.insecure
+                pull_stream(self.server, name, insecure, state, report, self.sleep)
             except OllamaError as error:
                 raise OllamaError(f"{error}{self._room(str(error), state.total)}") from error
         if name != model.name:
@@ -344,13 +340,7 @@ class Bringer:
             OllamaError: It is not there, is another one, or could not be compared after the pull.
         """
         registry = model.registry or DEFAULT_REGISTRY
-        asked = Registry(
-            registry,
-            ca_file=self.ca_file,
-            proxies=proxies_for(registry, self.environment),
-            deadline=min(self.stall_timeout, self.timeout),
-            insecure=self.insecure and bool(model.registry),
-        )
+        asked = self.access.registry(registry, deadline=min(self.stall_timeout, self.timeout))
         try:
             content = asked.manifest(model.repository, model.tag)
         except RegistryError as error:

@@ -52,7 +52,8 @@ PATIENCE = 5
 
 def own_files() -> list[str]:
     """Return the files of the role that are there: the CA files of registries, and the command."""
-    paths = [*glob.glob(f"{CERTIFICATES}/*/ca.crt"), decide.WRAPPER]
+    certificates = glob.glob(f"{CERTIFICATES}/*/ca.crt") + glob.glob(f"{decide.REGISTRY_CA_DIRECTORY}/*.crt")
+    paths = [*certificates, decide.WRAPPER]
     return sorted(path for path in paths if decide.MARK in read_text(path))
 
 
@@ -80,6 +81,11 @@ class Reader:
     def flags(self) -> docker_flags.Flags:
         """What dockerd's unit gives it on its command line."""
         return docker_flags.read()
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the owner of daemon.json had in place of the role's settings."""
+        return self.receipt.get("daemon.json") or {}
 
     @property
     def silent(self) -> bool:
@@ -209,11 +215,13 @@ def daemon_settings(reader: Reader, inputs: decide.Inputs, unfit: Problems) -> t
     """Return daemon.json as it is, and what must be in it; one that cannot be merged with makes a host unfit."""
     try:
         current = daemon.parse_daemon(read_text(daemon.DAEMON_JSON))
+        owners = daemon.restored(current, reader.noted)
     except ValueError as error:
         unfit.found.append(str(error))
         return {}, {}
     flags = reader.flags.settings
-    daemon.check_flags(current, inputs.docker, flags, unfit)
+    daemon.check_flags(owners, inputs.docker, flags, unfit)
+    daemon.check_proxies(inputs.docker, reader.host.jetson["docker"]["version"], unfit)
     wanted = inputs.docker.data_root
     root = str(reader.info.get("DockerRootDir") or reader.flags.over(current).get("data-root") or daemon.DEFAULT_ROOT)
     daemon.check_image_store(inputs.docker, reader.info, unfit)
@@ -224,16 +232,17 @@ def daemon_settings(reader: Reader, inputs: decide.Inputs, unfit: Problems) -> t
         problem = daemon.data_root_problem(wanted, root, foreign, names_in(wanted), os.path.ismount(wanted))
         if problem:
             unfit.add("docker_data_root", problem)
-    return current, daemon.settings(current, inputs.docker, flags)
+    return current, daemon.settings(owners, inputs.docker, flags)
 
 
-def files(inputs: decide.Inputs, image: Image) -> FileSet:
-    """Return what is to be written: the models' directory, the registry's CA, the command."""
+def files(inputs: decide.Inputs) -> FileSet:
+    """Return what is to be written: the models' directory, the registries' CAs, the command."""
     directories = [Directory(inputs.models_dir)]
     wanted = []
-    if inputs.registry_ca_text:
-        text = f"# {decide.MARK}; changes are overwritten.\n{inputs.registry_ca_text}"
-        wanted.append(ConfigFile(f"{CERTIFICATES}/{image.host}/ca.crt", text))
+    for host, certificates in inputs.access.certificates.items():
+        text = f"# {decide.MARK}; changes are overwritten.\n{certificates}"
+        for path in (f"{CERTIFICATES}/{host}/ca.crt", f"{decide.REGISTRY_CA_DIRECTORY}/{host}.crt"):
+            wanted.append(ConfigFile(path, text))
     if inputs.client_text:
         wanted.append(ConfigFile(decide.WRAPPER, inputs.client_text, mode="0755"))
     owned = own_files()
@@ -245,7 +254,7 @@ def files(inputs: decide.Inputs, image: Image) -> FileSet:
             *pending_removals(owned, wanted, found),
             *(path for path in own_clients() if path != client_directory(inputs)),
         ],
-        prune=[decide.CLIENTS_DIRECTORY],
+        prune=[decide.CLIENTS_DIRECTORY, decide.REGISTRY_CA_DIRECTORY],
     )
 
 
@@ -291,7 +300,8 @@ def plan_absent(inputs: Mapping[str, Any], reader: Reader) -> Plan:
         pending.append(f"file {daemon.DAEMON_JSON}: still has the role's settings")
     # The receipt is the last to go: the others are known from it.
     remove += [decide.RECEIPT] if os.path.lexists(decide.RECEIPT) else []
-    write = FileSet(remove=remove, prune=shared_above(decide.CLIENTS_DIRECTORY, decide.RECEIPT))
+    above = shared_above(decide.CLIENTS_DIRECTORY, decide.RECEIPT, decide.REGISTRY_CA_DIRECTORY)
+    write = FileSet(remove=remove, prune=[decide.REGISTRY_CA_DIRECTORY, *above])
     return Plan(
         pending=[*pending, *write.sentences()],
         needs={"containers": containers, "images": images, "selections": held},
@@ -323,8 +333,9 @@ class Comparison:
         """Compare packages, settings and dockerd; return what the tasks need of them."""
         installed = parse_status(read_text(STATUS))
         selections = daemon.selections(installed, missing, self.inputs.docker_hold)
-        merged = daemon.merged(current, settings)
-        noted = self.reader.receipt.get("daemon.json") or {}
+        noted = self.reader.noted
+        owners = daemon.restored(current, noted)
+        merged = daemon.merged(owners, settings)
         toolkit = self.reader.host.jetson["nvidia_toolkit"]
         csv_mode = toolkit["mode"] != "csv"
         self.pending += [f"package {name}: is not installed" for name in missing]
@@ -335,10 +346,11 @@ class Comparison:
         ]
         if csv_mode:
             self.pending.append(f"file {TOOLKIT_CONFIG}: its mode is {toolkit['mode'] or 'not set'}, not csv")
-        self.pending += [f"file {daemon.DAEMON_JSON}: {one}" for one in daemon.differences(current, merged, settings)]
+        differences = daemon.differences(current, merged, {**noted, **settings})
+        self.pending += [f"file {daemon.DAEMON_JSON}: {one}" for one in differences]
         if not self.reader.receipt:
             self.pending.append(f"file {decide.RECEIPT}: is missing")
-        elif daemon.before(current, settings, noted) != noted:
+        elif daemon.before(owners, settings) != noted:
             self.pending.append(f"file {decide.RECEIPT}: does not have Docker's settings before the role")
         self.pending += self.reader.daemon_reasons(merged)
         return {"selections": selections, "csv_mode": csv_mode, "settings": settings}
@@ -424,6 +436,7 @@ class Comparison:
             self.reader.notes.append(f"Models that jetson_ollama_models does not list: {', '.join(todo.unlisted)}")
         return {
             "models": self.models.raw,
+            "access": inputs.access.as_dict(),
             "damaged": sorted(damaged),
             "names": [model.name for model in wanted],
         }
@@ -463,7 +476,7 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
     decide.check_port(inputs, probe.port_owner(inputs.port, reader.container_pid, bool(reader.info)), unfit)
     decide.check_gpu(inputs, jetson["real_jetson"], unfit)
     models = probe.Models.read(inputs, listed, unfit)
-    sizes = probe.model_sizes(models.wanted, inputs.models_dir, inputs.environment, reader.notes)
+    sizes = probe.model_sizes(models.wanted, inputs.models_dir, inputs.access, reader.notes)
     decide.check_memory(inputs, sizes, reader.host.device["memory_mib"], unfit)
     decide.check_disk(inputs, sizes, free_mib(inputs.models_dir), unfit)
     if unfit.found or image is None:
@@ -471,7 +484,7 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
 
     compared = Comparison(reader, inputs, image, nodes, models)
     needs = compared.docker(missing, current, settings)
-    write = files(inputs, image)
+    write = files(inputs)
     compared.pending += write.sentences()
     needs.update(compared.images())
     answers, serving = compared.serving()

@@ -57,6 +57,9 @@ MERGES: list[tuple[dict[str, Any], Wanted, dict[str, Any]]] = [
 ]
 
 
+PROXIES = {"https_proxy": "http://p:1", "HTTPS_PROXY": "http://p:1", "no_proxy": "localhost"}
+
+
 @pytest.mark.parametrize(("current", "wanted", "expected"), MERGES)
 def test_merging_keeps_what_the_owner_has(current: dict[str, Any], wanted: Wanted, expected: dict[str, Any]) -> None:
     settings = decide.settings(current, wanted, {})
@@ -68,16 +71,39 @@ def test_merging_keeps_what_the_owner_has(current: dict[str, Any], wanted: Wante
 @pytest.mark.parametrize(("current", "wanted", "expected"), MERGES)
 def test_absent_puts_back_what_was_there(current: dict[str, Any], wanted: Wanted, expected: dict[str, Any]) -> None:
     settings = decide.settings(current, wanted, {})
-    notes = decide.before(current, settings, {})
-    # A second run sees our own settings, and must not take them for the owner's.
-    again = decide.before(expected, decide.settings(expected, wanted, {}), notes)
-    assert again == notes
+    notes = decide.before(current, settings)
     put_back = {**current, "data-root": wanted.data_root} if wanted.data_root else current
-    assert decide.restored(expected, again) == put_back
+    owners = decide.restored(expected, notes)
+    assert owners == put_back
+    # A second run sees our own settings, and does not take them for the owner's.
+    again = decide.settings(owners, wanted, {})
+    assert decide.merged(owners, again) == expected
+    assert {**decide.before(owners, again), "data-root": 0} == {**notes, "data-root": 0}
+
+
+def test_what_is_no_longer_wanted_goes() -> None:
+    owner = {"insecure-registries": ["old.lan"], "proxies": {"http-proxy": "http://theirs:1"}}
+    wanted = Wanted(proxies=PROXIES, insecure_registries=("a.lan",))
+    first = decide.settings(owner, wanted, {})
+    there = decide.merged(owner, first)
+    assert there["insecure-registries"] == ["a.lan", "old.lan"]
+    assert there["proxies"] == {"http-proxy": "http://theirs:1", "https-proxy": "http://p:1", "no-proxy": "localhost"}
+    owners = decide.restored(there, decide.before(owner, first))
+    assert decide.merged(owners, decide.settings(owners, Wanted(), {})) == {**owner, **OURS}
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [("", False), ("20.10.24", True), ("23.0.1", False), ("28.2.2", False)]
+)
+def test_a_docker_that_takes_no_proxies_from_its_file(version: str, refused: bool) -> None:
+    problems = Problems(prefix="jetson_ollama_")
+    decide.check_proxies(Wanted(proxies=PROXIES), version, problems)
+    decide.check_proxies(Wanted(), version, problems)
+    assert [one.partition(":")[0] for one in problems.found] == ["jetson_ollama_proxy_environment"] * refused
 
 
 def test_absent_leaves_what_was_changed_since() -> None:
-    notes = decide.before({}, decide.settings({}, Wanted(), {}), {})
+    notes = decide.before({}, decide.settings({}, Wanted(), {}))
     assert decide.restored({**OURS, "live-restore": False}, notes) == {"live-restore": False}
 
 
@@ -99,6 +125,8 @@ NVIDIA_FLAG = {"runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtim
         ({"data-root": "/mnt/nvme/docker/"}, {}, Wanted(data_root="/mnt/nvme/docker"), {"data-root"}),
         ({"data-root": "/mnt/nvme/docker"}, {}, Wanted(), set()),
         ({"config-file": "/etc/docker/daemon.json"}, {}, Wanted(), set()),
+        ({"proxies": {"http-proxy": "a"}}, {}, Wanted(proxies=PROXIES), {"proxies.https-proxy", "proxies.no-proxy"}),
+        ({"insecure-registries": ["a"]}, {}, Wanted(insecure_registries=("a",)), {"insecure-registries"}),
     ],
 )
 def test_what_a_flag_sets_is_not_in_the_file_too(
@@ -117,6 +145,7 @@ def test_what_a_flag_sets_is_not_in_the_file_too(
         ({"log-driver": "local"}, {"log-driver": "local"}, Wanted(), "take one of them out"),
         ({"log-opts": {"labels": "a"}}, {}, Wanted(), "jetson_ollama_docker_log_max_mib: "),
         ({"live-restore": False}, {}, Wanted(), "jetson_ollama_docker_live_restore: "),
+        ({"insecure-registries": ["a"]}, {}, Wanted(insecure_registries=("b",)), "add --insecure-registry=b there"),
         ({"live-restore": True}, {}, Wanted(live_restore=False), "--live-restore=true: set this to that"),
         ({"data-root": "/a"}, {}, Wanted(data_root="/b"), "jetson_ollama_docker_data_root: "),
         ({"config-file": "/etc/dockerd.json"}, {}, Wanted(), "the file /etc/dockerd.json"),

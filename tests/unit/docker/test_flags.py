@@ -8,6 +8,14 @@ import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import flags
 
 
+def test_registries_and_proxies() -> None:
+    words = ["--insecure-registry=a", "--insecure-registry", "b", "--https-proxy", "http://p:1", "--no-proxy=c"]
+    assert flags.parse(words).settings == {
+        "insecure-registries": ["a", "b"],
+        "proxies": {"https-proxy": "http://p:1", "no-proxy": "c"},
+    }
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

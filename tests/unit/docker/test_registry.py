@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.request import ProxyHandler
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import pull as jetson_pull
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker import registry as registry_module
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.engine import demultiplex
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import (
+    Access,
     Credentials,
     Registry,
     RegistryError,
@@ -210,6 +212,22 @@ def test_a_registry_is_asked_through_its_proxy(host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("access", "way"),
+    [
+        (Access(), ("https", {})),
+        (Access({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "b.lan"}), ("https", {"https": "http://p:1"})),
+        (Access(insecure=["a.lan:5000"]), ("http", {})),
+        (Access(insecure=["b.lan"]), ("https", {})),
+    ],
+)
+def test_one_way_to_a_registry(access: Access, way: tuple[str, dict[str, str]]) -> None:
+    registry = access.registry("a.lan:5000")
+    handlers = registry._opener.handlers  # type: ignore[attr-defined]  # typeshed leaves it out
+    proxies = next((one.proxies for one in handlers if isinstance(one, ProxyHandler)), {})  # type: ignore[attr-defined]
+    assert (registry._schemes[0], proxies) == way
+
+
+@pytest.mark.parametrize(
     ("limits", "message"),
     [
         ({"LARGEST_MANIFEST": 8}, "which is not a manifest"),
@@ -256,7 +274,11 @@ def test_a_pull_is_followed() -> None:
         ("unexpected EOF", True, "run the play again"),
         ("Get https://r/v2/: net/http: request canceled (Client.Timeout exceeded)", True, "run the play again"),
         ("write /var/lib/docker/tmp/GetImageBlob1: no space left on device", False, "jetson_ollama_docker_data_root"),
-        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", False, "registry_ca"),
+        (
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            False,
+            "jetson_ollama_registries",
+        ),
         ("unauthorized: authentication required", False, "jetson_ollama_registry_username"),
         ("manifest unknown: manifest unknown", False, "jetson_ollama_image"),
     ],

@@ -41,7 +41,7 @@ def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(name: str, m
 
 
 def test_no_name_of_the_playbooks_own_is_taken_for_a_misspelt_one() -> None:
-    derived = {name for file in ("hosts", "clients", "devices", "builders") for name in yaml.safe_load(vars_file(file))}
+    derived = {name for file in ("hosts", "network", "devices", "builders") for name in yaml.safe_load(vars_file(file))}
     assert len(INTERNAL) > 50
     assert misspelt(INTERNAL, SPECS, derived) == []
 
@@ -52,7 +52,7 @@ def vars_file(name: str) -> str:
 
 def test_every_variable_that_playbooks_read_with_a_default_is_specified() -> None:
     read = set(
-        re.findall(r"\b(edge_slm_\w+) \| default\(", "".join(map(vars_file, ("clients", "devices", "builders"))))
+        re.findall(r"\b(edge_slm_\w+) \| default\(", "".join(map(vars_file, ("network", "devices", "builders"))))
     )
     assert read - {*SPECS} == set()
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import firewall
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.baseline import (
+    APT_PROXY_CONF,
     AVAHI_CONF,
     AVAHI_DROPIN,
     CA_BUNDLE,
@@ -24,6 +25,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.baseline impor
     TIMESYNC_UNIT,
     Inputs,
     Live,
+    apt_proxy_conf,
     bundle_lacks,
     certificates,
     hosts_text,
@@ -454,6 +456,19 @@ def test_drift_of_units(unit: LiveUnit, pending: list[str], action: dict[str, An
     ]
     actions = [entry for entry in found.needs["units"] if entry["name"] == "apt-daily.timer"]
     assert [action.items() <= entry.items() for entry in actions] == [True] * len(pending)
+
+
+def test_apt_goes_out_as_the_host_does() -> None:
+    proxies = {"https_proxy": "http://p:3128", "no_proxy": "mirror.lan,.lan,10.0.0.0/8,::1"}
+    assert apt_proxy_conf(proxies).splitlines()[1:] == [
+        'Acquire::https::Proxy "http://p:3128";',
+        'Acquire::https::Proxy::mirror.lan "DIRECT";',
+    ]
+    found = plan(inputs(proxy_environment=proxies), DEVICE, Live())
+    assert set(written(found, "apt")) == {APT_PROXY_CONF}, "before apt is asked for anything"
+    there = Live(files={APT_PROXY_CONF: LiveFile("", 0o644, 1.0)})
+    for without in ({}, {"no_proxy": "a"}):
+        assert plan(inputs(proxy_environment=without), DEVICE, there).files["apt"].remove == [APT_PROXY_CONF]
 
 
 def test_absent_takes_away_what_the_role_wrote() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
@@ -524,7 +525,7 @@ def test_urls_that_are_none(url: str) -> None:
 
 
 def bringer(fake: Fake, **changes: Any) -> Bringer:
-    options: dict[str, Any] = {"insecure": True, "sleep": lambda _seconds: None, **changes}
+    options: dict[str, Any] = {"access": Access(insecure=[fake.address]), "sleep": lambda _seconds: None, **changes}
     return Bringer(fake.server, **options)
 
 

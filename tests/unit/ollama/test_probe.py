@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import probe, server
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import Held, Model, parse_models
@@ -133,7 +134,7 @@ def test_sizes_without_asking_anybody(tmp_path: Path) -> None:
         Model("gone:latest", path="/nowhere.gguf", sha256=SHA256),
     ]
     notes: list[str] = []
-    assert probe.model_sizes(models, str(tmp_path), {}, notes) == [
+    assert probe.model_sizes(models, str(tmp_path), Access(), notes) == [
         server.Size("phi3:mini", 14, True),
         server.Size("smol:latest", 7, False),
         server.Size("gone:latest", 0, False),
@@ -144,7 +145,7 @@ def test_sizes_without_asking_anybody(tmp_path: Path) -> None:
 def test_a_registry_that_does_not_answer_is_noted(tmp_path: Path) -> None:
     notes: list[str] = []
     model = Model("phi3:mini", digest="1" * 64, registry="127.0.0.1:1")
-    assert probe.model_sizes([model], str(tmp_path), {}, notes) == [server.Size("phi3:mini", 0, False)]
+    assert probe.model_sizes([model], str(tmp_path), Access(), notes) == [server.Size("phi3:mini", 0, False)]
     assert notes[0].startswith("phi3:mini: its size is not known (the registry 127.0.0.1:1 cannot be reached")
 
 

@@ -76,6 +76,18 @@ def test_the_defaults_are_good() -> None:
         ({"kv_cache_type": "q8_0", "flash_attention": False}, "q8_0 needs jetson_ollama_flash_attention: true"),
         ({"environment": {"OLLAMA_HOST": "10.0.0.1"}}, "jetson_ollama_environment.OLLAMA_HOST: belongs to the role"),
         ({"environment": {"A B": "c"}}, "is not a variable name"),
+        ({"environment": {"https_proxy": "http://p:1"}}, "give it in edge_slm_proxy_environment"),
+        ({"proxy_environment": {"https_proxy": "p"}}, "jetson_ollama_proxy_environment.https_proxy: 'p' is not valid"),
+        ({"registries": {"host": "a"}}, "jetson_ollama_registries: is not a list"),
+        ({"registries": ["a"]}, "jetson_ollama_registries[0]: is not a dictionary"),
+        ({"registries": [{"host": "https://a"}]}, "jetson_ollama_registries[0].host: 'https://a' is not a host"),
+        ({"registries": [{"host": "a"}, {"host": "a"}]}, "jetson_ollama_registries[1].host: a has two entries"),
+        ({"registries": [{"host": "a", "cert": "x"}]}, "jetson_ollama_registries[0].cert: is not known"),
+        ({"registries": [{"host": "a", "insecure": "maybe"}]}, "jetson_ollama_registries[0].insecure: 'maybe' is not"),
+        (
+            {"registries": [{"host": "a", "insecure": True, "ca": "ca.pem"}]},
+            "jetson_ollama_registries[0].ca: is for TLS, and insecure is plain HTTP",
+        ),
         ({"gpu_share": 101}, "jetson_ollama_gpu_share: must be a whole number from 1 to 100; it is 101"),
         ({"client": "pip"}, "choose one of wrapper, release, none"),
         ({"client": "release"}, "jetson_ollama_client_sha256: must be the tarball's sha256"),
@@ -155,7 +167,21 @@ def test_the_container() -> None:
 
 def test_every_variable_that_the_role_sets_is_its_own() -> None:
     assert sorted(container()["env"]) == sorted(decide.OWN_VARIABLES)
-    assert container(environment={"HTTPS_PROXY": "http://p:1"})["env"]["HTTPS_PROXY"] == "http://p:1"
+    assert container(environment={"OLLAMA_DEBUG": "1"})["env"]["OLLAMA_DEBUG"] == "1"
+
+
+def test_the_container_goes_out_as_the_host_does() -> None:
+    found = container(
+        proxy_environment={"https_proxy": "http://p:1", "no_proxy": "registry.lan"},
+        registries=[{"host": "models.lan:5000", "ca": "ca.pem"}],
+        registry_ca_texts=["PEM"],
+    )
+    assert {found["env"][name] for name in ("https_proxy", "HTTPS_PROXY")} == {"http://p:1"}
+    assert found["env"]["NO_PROXY"] == "registry.lan,localhost,127.0.0.1,::1"
+    assert "http_proxy" not in found["env"]
+    # The system's certificates, and those of registries beside them.
+    assert found["env"]["SSL_CERT_DIR"] == f"/etc/ssl/certs:{decide.REGISTRY_CA_DIRECTORY}"
+    assert f"{decide.REGISTRY_CA_DIRECTORY}:{decide.REGISTRY_CA_DIRECTORY}:ro" in found["volumes"]
 
 
 @pytest.mark.parametrize(("family", "jetpack"), [("r36", "6"), ("r39", None)])

@@ -72,8 +72,9 @@ def test_a_ca_that_hosts_are_to_trust(tmp_path: Path, change: Change) -> None:
 @WINDOWS
 @pytest.mark.parametrize("beside", ["", KEY_PEM])
 def test_a_registrys_ca(tmp_path: Path, change: Change, beside: str) -> None:
-    found = sent("jetson_ollama", jetson_ollama_registry_ca=write(tmp_path / "ca.pem", change(beside + PEM)))
-    assert found["registry_ca_text"] == PEM, "and no key that is in the same file"
+    entry = {"host": "registry.lan:5000", "ca": write(tmp_path / "ca.pem", change(beside + PEM))}
+    found = sent("jetson_ollama", jetson_ollama_registries=[entry])
+    assert found["registry_ca_texts"] == [PEM], "and no key that is in the same file"
 
 
 @WINDOWS
@@ -102,15 +103,26 @@ def test_an_api_key(change: Change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "names", "others"),
+    ("role", "values", "names"),
     [
-        ("endpoint_tls", ["endpoint_tls_certificate", "endpoint_tls_key"], {"endpoint_tls_mode": "given"}),
-        ("jetson_ollama", ["jetson_ollama_registry_ca"], {}),
+        (
+            "endpoint_tls",
+            {"endpoint_tls_certificate": "file", "endpoint_tls_key": "file", "endpoint_tls_mode": "given"},
+            ["endpoint_tls_certificate", "endpoint_tls_key"],
+        ),
+        (
+            "jetson_ollama",
+            {"jetson_ollama_registries": [{"host": "a"}, {"host": "b", "ca": "file"}]},
+            ["jetson_ollama_registries[1].ca"],
+        ),
     ],
 )
-def test_utf_16_is_refused(tmp_path: Path, role: str, names: list[str], others: dict[str, str]) -> None:
+def test_utf_16_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, values: dict[str, Any], names: list[str]
+) -> None:
     """PowerShell's `>` writes it."""
     (tmp_path / "file").write_bytes(PEM.encode("utf-16"))
-    inputs = collect(role, DataLoader(), {**dict.fromkeys(names, str(tmp_path / "file")), **others})
+    monkeypatch.chdir(tmp_path)
+    inputs = collect(role, DataLoader(), values)
     before(inputs)
     assert [sentence.split(":")[0] for sentence in inputs.refusals] == names

@@ -1,15 +1,18 @@
-"""What edge_slm_clients becomes on each kind of host: ports and networks of the firewall, of units, of the store."""
+"""What edge_slm_clients and edge_slm_proxy_environment become on each kind of host."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import proxy_environment
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import service_ports
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import ineffective
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import controller_side
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
+    COLLECTION,
     Inputs,
     collect,
     operators_variable,
@@ -28,12 +31,15 @@ NETWORKS = {
 #: Roles with a unit of their own whose packets systemd filters, too.
 UNITS = ("llama_service", "endpoint_proxy", "artifact_store")
 
+OUTBOUND = proxy_environment({"https_proxy": "http://proxy.lan:3128"}, ["builder"])
+
 
 def asked(role: str, groups: tuple[str, ...] = ("pi",), services: object = (), **variables: Any) -> Inputs:
     """Return a role's inputs as the look collects them."""
     ports = service_ports(services, next((board for board in ("pi", "jetson") if board in groups), "pi"))
-    scope = {"group_names": [*groups], "ansible_facts": {"edge_slm_service_ports": ports}, "inventory_hostname": "h"}
-    inputs = collect(role, DataLoader(), {**scope, **variables, **read_mapping("clients")})
+    facts = {"edge_slm_service_ports": ports, "edge_slm_outbound": OUTBOUND}
+    scope = {"group_names": [*groups], "ansible_facts": facts, "inventory_hostname": "h"}
+    inputs = collect(role, DataLoader(), {**scope, **variables, **read_mapping("network")})
     controller_side.before(inputs)
     return inputs
 
@@ -85,11 +91,33 @@ def test_what_only_answers_opens_no_connection(role: str) -> None:
 
 
 def test_what_the_playbooks_set_is_refused_in_an_inventory() -> None:
-    mapping = {name: operators_variable(value) for name, value in read_mapping("clients").items()}
-    given = ["artifact_store_cidrs", "host_baseline_client_ports", "host_baseline_firewall_rules", "edge_slm_clients"]
+    mapping = {name: operators_variable(value) for name, value in read_mapping("network").items()}
+    given = [
+        "artifact_store_cidrs",
+        "host_baseline_client_ports",
+        "host_baseline_firewall_rules",
+        "edge_slm_clients",
+        "jetson_ollama_proxy_environment",
+    ]
     assert ineffective(given, mapping) == [
         "artifact_store_cidrs: has no effect in the inventory, the playbooks set it; "
         "set edge_slm_clients instead and take it out.",
         "host_baseline_client_ports: has no effect in the inventory, the playbooks set it; "
         "set what it follows (docs/operators/inventory.md) instead and take it out.",
+        "jetson_ollama_proxy_environment: has no effect in the inventory, the playbooks set it; "
+        "set edge_slm_proxy_environment instead and take it out.",
     ]
+
+
+@pytest.mark.parametrize("role", ["host_baseline", "jetson_ollama"])
+def test_one_variable_leads_out(role: str) -> None:
+    inputs = asked(role)
+    assert inputs.values["proxy_environment"] == OUTBOUND
+    assert inputs.written_as[f"{role}_proxy_environment"] == "edge_slm_proxy_environment"
+
+
+@pytest.mark.parametrize("stage", ["baseline", "builder", "receive", "service"])
+def test_every_play_that_enters_a_role_goes_out_by_it(stage: str) -> None:
+    for play in yaml.safe_load((COLLECTION / f"playbooks/stages/{stage}.yml").read_text(encoding="utf-8")):
+        assert play["environment"] == "{{ edge_slm_outbound }}", play["name"]
+        assert "../vars/network.yml" in play["vars_files"]
