@@ -101,6 +101,7 @@ import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_secret
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     Digest,
     DurableError,
@@ -260,7 +261,7 @@ def main() -> None:
     params["endpoint"] = params["endpoint"].rstrip("/")
     if not re.fullmatch("[0-9a-f]{40}", params["revision"]):
         module.fail_json(msg="revision: must be a commit, 40 hexadecimal digits")
-    params["token"] = params["token"].strip()
+    params["token"] = plain_secret(params["token"])
     if problem := token_problem(params["token"]):
         module.fail_json(msg=f"model_pipeline_hf_token: {problem}")
     inputs = {name: params[name] for name in ("repo", "revision", "include", "exclude")}

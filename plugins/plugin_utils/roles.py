@@ -19,7 +19,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_text
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import plain_secret, plain_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check, without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import PLACEHOLDER
@@ -194,8 +194,7 @@ def _without_secrets(value: object, option: Mapping[str, Any], secrets: list[str
     suboptions = option.get("options", {})
     # Where a dictionary with a secret is wanted, a bare string is most likely the secret itself.
     if isinstance(value, str) and (option.get("no_log") or any(part.get("no_log") for part in suboptions.values())):
-        # A file, or a block of YAML, ends in a line end, which belongs to no secret.
-        value = value.strip()
+        value = plain_secret(value)
         if not value:
             return value
         secrets.append(value)

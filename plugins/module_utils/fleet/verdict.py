@@ -15,7 +15,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions imp
     board_of,
     release_question,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import with_dependents
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON, with_dependents
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,17 @@ def counted(looks: Mapping[str, Look], host: str) -> dict[str, Mapping[str, Any]
     }
 
 
+def in_vain(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what roles of a host wait for although no role below them has anything to bring."""
+    bringing = {_role(name) for name, plan in plans.items() if plan["pending"]}
+    return [
+        sentence
+        for name, plan in plans.items()
+        if not bringing & set(STANDS_ON[_role(name)])
+        for sentence in plan["waiting"]
+    ]
+
+
 def judge(looks: Mapping[str, Look]) -> Verdict:
     """Decide what follows from the looks at all hosts."""
     verdict = Verdict()
@@ -101,7 +112,7 @@ def judge(looks: Mapping[str, Look]) -> Verdict:
             for sentence in plan["refusals"]:
                 found_on.setdefault(sentence, []).append(host)
                 verdict.refused.setdefault(host, []).append(sentence)
-        reasons = [sentence for plan in plans.values() for sentence in plan["unfit"]]
+        reasons = [sentence for plan in plans.values() for sentence in plan["unfit"]] + in_vain(plans)
         if look.failure:
             reasons = [look.failure]
         if reasons:

@@ -76,6 +76,15 @@ def test_a_host_that_cannot_drops_out_and_the_others_go_on() -> None:
     assert {"host": "pi-01", "groups": ["edge_slm_failed"]} in verdict.groups()
 
 
+@pytest.mark.parametrize(("below", "dropped"), [({}, True), ({"pending": ["release: is missing"]}, False)])
+def test_a_role_that_waits_for_what_nobody_brings(below: dict[str, Any], dropped: bool) -> None:
+    """Such as a flag that the server does not know: only another release could have it."""
+    service = {"waiting": ["extra_args: no such flag"], "pending": ["extra_args: no such flag"]}
+    verdict = judge({"pi-01": look(llama_service=service, llama_cpp=below)})
+    assert verdict.dropped == ({"pi-01": ["extra_args: no such flag"]} if dropped else {})
+    assert bool(verdict.enter) is not dropped
+
+
 def test_a_host_that_does_not_answer_drops_out() -> None:
     verdict = judge({"pi-01": Look(("pi",), failure="does not answer: no route"), "pi-02": look()})
     assert verdict.dropped == {"pi-01": ["does not answer: no route"]}

@@ -190,7 +190,7 @@ def test_secrets_travel_apart() -> None:
     ("role", "name", "value"),
     [
         ("model_pipeline", "model_pipeline_hf_token", "hf_0123456789\n"),
-        ("jetson_ollama", "jetson_ollama_registry_password", "hf_0123456789\r\n"),
+        ("jetson_ollama", "jetson_ollama_registry_password", "\ufeffhf_0123456789\r\n"),
         ("endpoint_tls", "endpoint_tls_ca_passphrase", " hf_0123456789 "),
         ("endpoint_proxy", "endpoint_proxy_api_keys", [{"name": "chat", "key": "hf_0123456789\n"}]),
     ],
