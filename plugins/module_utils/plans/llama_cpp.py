@@ -269,6 +269,17 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     return compare(cast, decide.wanted_release(cast, host.device), host)
 
 
+def clean_rebuild(paths: Mapping[str, str], published: Published | None) -> list[str]:
+    """Return what goes before a release is built or received again: not its programs, which may be running."""
+    found = [
+        paths["source_tree"],
+        paths["build"],
+        paths["ui_dist"],
+        os.path.join(paths["release"], content.DESCRIPTION),
+    ]
+    return found + ([published.tarball, published.descriptor] if published else [])
+
+
 def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
     """Compare the host with the release that it is to have."""
     directory = os.path.join(inputs.root, "releases", release.key)
@@ -319,6 +330,7 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "publish": bool(published and published.pending),
         "damaged_tarball": published.tarball if published and published.damaged else "",
         "converter": bool(converter.pending),
+        "discard": clean_rebuild(paths, published),
         "controller_files": [],
     }
     if build:
