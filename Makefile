@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -17,6 +17,8 @@ $(VENV)/.ready: requirements.lock tools/make-env
 lock: env  ## Resolve pyproject.toml into requirements.lock again
 	uv pip compile pyproject.toml --group dev --group demo --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
+	uv pip compile examples/requirements.in --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/requirements.lock
 
 demo: env  ## The main job: a local fleet of containers serves a real model and answers
 	tools/host-packages openssh-client
@@ -45,6 +47,12 @@ unit: env  ## Tables of decisions; no containers
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
 	tools/host-packages openssh-client chromium chromium-driver
 	tools/molecule $(SCENARIO)
+
+examples: env  ## Examples with packages of their own, asking the demo fleet (after make demo)
+	test -x .cache/examples/bin/python || python -m venv .cache/examples
+	.cache/examples/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes -r examples/requirements.lock
+	python -m pytest tests/examples
 
 core-next: env  ## Inputs of roles on the newest ansible-core (needs Python 3.12: make core-next PYTHON=python3.13)
 	PYTHON=$(PYTHON) tools/core-next

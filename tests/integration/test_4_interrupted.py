@@ -31,7 +31,7 @@ STAGES = [
 @pytest.fixture(scope="module")
 def upgrade() -> Iterator[dict[str, Any]]:
     """A new build, conversion and quantisation of the model that is served now; afterwards it is as it was."""
-    source = json.loads((ROOT / ".cache/sources.json").read_text())["model_source"]
+    source = json.loads((ROOT / ".cache/sources.json").read_text())["model_sources"]["chat"]
     yield {
         "llama_cpp_cmake_options": {"LLAMA_BUILD_NUMBER": "11435"},
         "edge_slm_models": [{"name": MODEL, "source": source, "outtype": "bf16", "quantisation": "Q8_0"}],
