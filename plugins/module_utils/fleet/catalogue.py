@@ -370,6 +370,7 @@ def _check_parts(place: str, source: Source, problems: Problems, convertible: bo
 def _repo(place: str, given: Mapping[str, Any], problems: Problems, convertible: bool) -> Source:
     """Read a source on the hub."""
     repo, revision, file = (str(given.get(key) or "") for key in ("repo", "revision", "file"))
+    revision = revision.lower()
     if not REPO.fullmatch(repo):
         problems.add(f"{place}.repo", f"{repo!r} must be ORG/NAME, as in the address of its page on the hub")
     if not REVISION.fullmatch(revision):

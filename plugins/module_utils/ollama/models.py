@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest as inputs_digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import prompt
 
 #: Where names without a registry come from.
@@ -73,6 +74,8 @@ NAME = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}))?"
 )
 REGISTRY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
+#: What `stop` is.
+TEXTS = {"type": "list", "elements": "str"}
 #: Whole numbers that a parameter can be: a seed has 32 bits, and -1 often means "no limit".
 WHOLE = (-(1 << 31), (1 << 32) - 1)
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -248,7 +251,9 @@ def _parameters(raw: object, where: str, problems: Problems) -> dict[str, Any]:
         if kind is None:
             problems.add(f"{where}.{key}", f"is not known to Ollama; the parameters are {', '.join(PARAMETERS)}.")
         elif kind is list:
-            found[str(key)] = [str(word) for word in value] if isinstance(value, (list, tuple)) else [str(value)]
+            words = value if isinstance(value, (list, tuple)) else [value]
+            check(f"{where}.{key}", list(words), TEXTS, problems)
+            found[str(key)] = [str(word) for word in words]
         else:
             found[str(key)] = _parameter(value, f"{where}.{key}", kind, problems)
     return found

@@ -52,6 +52,10 @@ def test_credentials_of_an_address_are_neither_shown_nor_published() -> None:
     assert "hunter2" not in line
 
 
+def test_hexadecimal_digits_of_either_case_are_the_same_commit() -> None:
+    assert one(source={**REPO, "revision": REVISION.upper()}) == one()
+
+
 @pytest.mark.parametrize("key", ["outtype", "quantisation", "projector", "imatrix", "keep_source"])
 def test_a_key_without_a_value_is_not_given(key: str) -> None:
     assert one(**{key: None}) == one()

@@ -187,6 +187,13 @@ def test_values_that_became_strings_are_cast() -> None:
     }
 
 
+@pytest.mark.parametrize("stop", [True, 7, ["<|end|>", False]])
+def test_a_stop_word_that_yaml_has_altered(stop: object) -> None:
+    problems = Problems()
+    parse_models([{"name": "m", "published": "m", "parameters": {"stop": stop}}], problems, published=True)
+    assert "quote it" in problems.found[0]
+
+
 def test_a_context_changes_no_model_of_a_registry() -> None:
     (model,), problems = read_models([{**PULLED, "context": 4096}])
     assert (problems, model.parameters) == ([], {})
