@@ -41,11 +41,11 @@ lint: env  ## Linters and type checker
 	tools/timed.py lint tools/lint
 
 unit: env  ## Tables of decisions; no containers
-	tools/host-packages aria2
+	tools/host-packages aria2 mtools dosfstools fdisk
 	tools/timed.py unit python -m pytest tests/unit
 
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
-	tools/host-packages openssh-client chromium chromium-driver
+	tools/host-packages openssh-client chromium chromium-driver mtools dosfstools fdisk xz-utils
 	tools/molecule $(SCENARIO)
 
 examples: env  ## Examples with packages of their own, asking the demo fleet (after make demo)

@@ -19,6 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
     jetson_ollama_side,
     llama_cpp_side,
     llama_service_side,
+    provision_side,
 )
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
@@ -29,6 +30,7 @@ BEFORE: Mapping[str, Callable[[Inputs], None]] = {
     "host_baseline": host_baseline_side.before,
     "jetson_ollama": jetson_ollama_side.before,
     "llama_service": llama_service_side.before,
+    "provision": provision_side.before,
 }
 AFTER: Mapping[str, Callable[[Inputs, dict[str, Any]], None]] = {
     "endpoint_tls": endpoint_tls_side.after,

@@ -24,6 +24,7 @@ FOREIGN = [
         ".artifacts*",
         ".ansible*",
         ".status*",
+        ".provision*",
         ".*_cache*",
         "*/__pycache__*",
         "*.pyc",

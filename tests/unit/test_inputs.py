@@ -32,7 +32,11 @@ OUT_OF_RANGE = (-7, 10**15)
 
 
 #: What inputs must be set for others to count.
-COUNTING = {"endpoint_tls": {"mode": "fleet_ca"}, "jetson_ollama": {"client": "release"}}
+COUNTING = {
+    "endpoint_tls": {"mode": "fleet_ca"},
+    "jetson_ollama": {"client": "release"},
+    "provision": {"image": "https://example.org/a.img.xz"},
+}
 #: Texts that are not what an input takes, and what Ansible's own check of types lets pass.
 NONSENSE: list[tuple[str, str, object]] = [
     ("artifact_store", "cidrs", ["nonsense"]),
@@ -102,6 +106,26 @@ NONSENSE: list[tuple[str, str, object]] = [
     ("model_pipeline", "receive_url", "builder:8090"),
     ("pi_baseline", "boot_config", ["a\nb"]),
     ("pi_baseline", "cpu_governor", "a b"),
+    ("provision", "address", "192.168.1.21"),
+    ("provision", "boot", "card"),
+    ("provision", "gateway", "router"),
+    ("provision", "hostname", "a b"),
+    ("provision", "image", "raspios.img"),
+    ("provision", "image_sha256", "nonsense"),
+    ("provision", "keyboard", "a b"),
+    ("provision", "locale", "German"),
+    ("provision", "nameservers", ["router"]),
+    ("provision", "output", "images"),
+    ("provision", "password_hash", "raspberry"),
+    ("provision", "ssh_password_login", True),
+    ("provision", "timezone", "../../etc/shadow"),
+    ("provision", "user", "a b"),
+    ("provision", "user", "root"),
+    ("provision", "user_keys", []),
+    ("provision", "user_keys", ["nonsense"]),
+    ("provision", "wifi_country", "Germany"),
+    ("provision", "wifi_passphrase", "short"),
+    ("provision", "wifi_ssid", "a" * 33),
 ]
 
 

@@ -12,6 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_texts
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.names import (
+    PUBLIC_KEY,
+    host_name_problem,
+    public_key_problem,
+    user_name_problem,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import (
     as_networks,
     as_proxies,
@@ -114,8 +120,6 @@ ExecStart=
 ExecStart=/usr/sbin/avahi-daemon -s --file={AVAHI_CONF}
 """
 
-#: A line of authorized_keys or of a .pub file: options may come before the type.
-PUBLIC_KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+([A-Za-z0-9+/=]{40,})(?:\s|$)")
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----")
 
 
@@ -320,28 +324,18 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
         )
     if not device["systemd"]:
         unfit.append("This host was not booted by systemd: start it with systemd as its init.")
-    if inputs.hostname and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", inputs.hostname):
-        refuse(
-            "hostname",
-            f"{inputs.hostname!r} is not a host name; use up to 63 letters, digits and hyphens, no dots.",
-        )
-    elif inputs.hostname.isdigit():
-        refuse(
-            "hostname",
-            f"is {inputs.hostname!r}, part of an address; give the host a name, or '' to keep its own.",
-        )
-    if inputs.admin_user and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", inputs.admin_user):
-        refuse("admin_user", f"{inputs.admin_user!r} is not a user name; use lower-case letters, digits, _ and -.")
+    for name, fault in (
+        ("hostname", inputs.hostname and host_name_problem(inputs.hostname)),
+        ("admin_user", inputs.admin_user and user_name_problem(inputs.admin_user)),
+    ):
+        if fault:
+            refuse(name, fault)
     if inputs.admin_keys and not admin_of(inputs, live):
         refuse("admin_keys", "the user is not known: Ansible is not connected by SSH; set host_baseline_admin_user.")
     for index, key in enumerate(inputs.admin_keys):
-        if "PRIVATE KEY" in key:
-            refuse(f"admin_keys[{index}]", "is a private key; give the public one (the file ending in .pub).")
-        elif not PUBLIC_KEY.search(key):
-            refuse(
-                f"admin_keys[{index}]",
-                "is not a public key; give the line of a .pub file, as in 'ssh-ed25519 AAAA… me'.",
-            )
+        fault = public_key_problem(key)
+        if fault:
+            refuse(f"admin_keys[{index}]", fault)
     for name, value in inputs.ssh_options.items():
         own = SSH_OPTIONS_WITH_INPUTS.get(name.lower())
         if own:

@@ -10,7 +10,9 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import P
 
 #: Each role with those that it depends on, in the order of site.yml. What stands on a role that is entered is entered
 #: too: a service is asked again after its release, its model or its certificate has changed.
+#: provision comes before all of them, on the controller: no look asks it.
 STANDS_ON: dict[str, tuple[str, ...]] = {
+    "provision": (),
     "host_baseline": (),
     "pi_baseline": (),
     "jetson_baseline": (),
@@ -60,6 +62,8 @@ def planner(role: str) -> Planner:
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_tls import plan
     elif role == "llama_service":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.llama_service import plan
+    elif role == "provision":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.provision import plan
     else:
         raise ValueError(f"{role} is not a role of edge_slm.fleet")
     return plan
