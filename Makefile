@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule examples core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples ubuntu core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -53,6 +53,11 @@ examples: env  ## Examples with packages of their own, asking the demo fleet (af
 	.cache/examples/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes -r examples/requirements.lock
 	python -m pytest tests/examples
+
+ubuntu: env  ## Ubuntu Server 24.04 on a Raspberry Pi: the first start, then the baseline roles, on Ubuntu's own packages
+	tools/host-packages openssh-client mtools dosfstools fdisk
+	tools/host-docker
+	tools/timed.py ubuntu python -m pytest tests/ubuntu
 
 core-next: env  ## Inputs of roles on the newest ansible-core (needs Python 3.12: make core-next PYTHON=python3.13)
 	PYTHON=$(PYTHON) tools/core-next

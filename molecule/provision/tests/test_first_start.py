@@ -1,22 +1,15 @@
-"""Boards that start for the first time, from what provision.yml has made: containers in place of boards.
-
-What the firmware does is done here: the boot partition's files are taken out of the image and mounted, and init gets
-the words of cmdline.txt. Everything after that is real: systemd, cloud-init's data source NoCloud, sshd.
-"""
+"""Boards of both ways that start from what converge.yml has made, and what provision.yml refuses."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from devices import FLEET, NETWORK, ROOT, wait_until
+from devices import ROOT
+from first_start import FIRMWARE, Board, boot_files, shell, started, system
 from plays import played, refused
 
 MADE = ROOT / ".cache/first-start/made"
@@ -25,94 +18,19 @@ GIVEN = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[1]["vars"]
 #: The key that WPA derives from the network's name and passphrase, as wpa_passphrase prints it.
 PSK = "a26e5b6346c17ed6b28f10d327aeff491537b4f2409cd5b545c95af1e2afb2ae"
 SECRETS = (GIVEN["provision_password_hash"], GIVEN["provision_wifi_passphrase"], PSK)
-FIRMWARE = "/boot/firmware"
-#: Where the first partition of a stand-in begins.
-OFFSET = 8192 * 512
-
-
-def shell(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, check=False, **options)
-
-
-@dataclass(frozen=True)
-class Board:
-    """A container that stands for a board."""
-
-    name: str
-    address: str
-    boot: Path
-
-    @property
-    def container(self) -> str:
-        return f"{NETWORK}-{self.name}"
-
-    @property
-    def ssh_options(self) -> list[str]:
-        options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
-        return [word for option in options for word in ("-o", option)]
-
-    def ssh(self, command: str, user: str = "me") -> subprocess.CompletedProcess[str]:
-        key = ("-i", str(FLEET / "id_ed25519"))
-        return shell("ssh", *self.ssh_options, *key, f"{user}@{self.address}", command)
-
-    def says(self, command: str) -> str:
-        done = self.ssh(command)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def start(self, image: str, *words: str) -> None:
-        """Start it; Docker's own /etc/hostname would come back with each start."""
-        unified = "/sys/fs/cgroup/unified"
-        cgroup = unified if os.path.isdir(unified) else "/sys/fs/cgroup"
-        init = f"umount /etc/hostname; exec /sbin/init {' '.join(words)} $(cat {FIRMWARE}/cmdline.txt)"
-        done = shell(
-            *("docker", "run", "--detach", "--name", self.container, "--hostname", "raspberrypi"),
-            *("--label", f"edge-slm.fleet={NETWORK}", "--restart", "unless-stopped"),
-            *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined"),
-            *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--cgroupns=host", "--volume", f"{cgroup}:/sys/fs/cgroup:rw"),
-            *("--volume", f"{self.boot}:{FIRMWARE}", "--publish", f"{self.address}:22:22"),
-            *(image, "sh", "-c", init),
-        )
-        assert done.returncode == 0, done.stderr
-
-    def wait(self) -> None:
-        """Wait until it has started and let the controller in."""
-        wait_until(lambda: self.ssh("true").returncode == 0, f"{self.name} lets me in", 120)
-        self.ssh("systemctl is-system-running --wait")
-
-
-def put_in_place(name: str, address: str, where: Path) -> Board:
-    """Take the boot partition's files out of an image, as FAT shows them: all can be read, and run."""
-    done = shell(
-        *("mcopy", "-s", "-i", f"{MADE}/{name}.img@@{OFFSET}", "::*", str(where)),
-        env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    for path in (where, *where.iterdir()):
-        path.chmod(0o755)
-    return Board(name, address, where)
 
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    done = shell(str(ROOT / "tools/first-start-image"))
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return system("trixie")
 
 
 @pytest.fixture(scope="module", params=["first-trixie", "first-bookworm"])
 def board(request: pytest.FixtureRequest, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    """A board of each way, started for the first time."""
-    name = request.param
-    found = put_in_place(name, "127.0.11.41", tmp_path_factory.mktemp(name))
-    try:
-        # Raspberry Pi OS 12 has no cloud-init.
-        found.start(image, *([] if name == "first-trixie" else ["cloud-init=disabled"]))
-        found.wait()
+    """A board of each way, started for the first time. Raspberry Pi OS 12 has no cloud-init."""
+    words = [] if request.param == "first-trixie" else ["cloud-init=disabled"]
+    with started(MADE / f"{request.param}.img", image, tmp_path_factory.mktemp("boot"), *words) as found:
         yield found
-    finally:
-        shell("docker", "rm", "--force", found.container)
-        shutil.rmtree(found.boot, ignore_errors=True)
 
 
 def test_it_has_its_name_and_lets_in_the_user_by_key_alone(board: Board) -> None:
@@ -168,24 +86,15 @@ def test_cloud_init_does_not_complain(board: Board) -> None:
 
 @pytest.mark.parametrize("board", ["first-trixie"], indirect=True)
 def test_ansible_takes_over(board: Board, tmp_path: Path) -> None:
-    variables = {
-        "ansible_host": board.address,
-        "ansible_user": "me",
-        "ansible_ssh_private_key_file": str(FLEET / "id_ed25519"),
-        "ansible_ssh_common_args": " ".join(board.ssh_options),
-    }
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text(yaml.safe_dump({"pi": {"hosts": {board.name: variables}}}))
-    output = played("molecule/provision/baseline.yml", "--inventory", inventory, limit=board.name)
-    assert "failed=0" in output
-    shell("docker", "restart", board.container)
-    board.wait()
+    assert "failed=0" in board.baseline(tmp_path)
+    assert "gpu_mem=16" in board.says(f"cat {FIRMWARE}/config.txt")
+    board.restart()
     assert board.says("hostname") == board.name
     assert "Europe/Berlin" in board.says("cat /etc/timezone")
 
 
 def test_the_schema_takes_the_files_as_they_are_made(image: str, tmp_path: Path) -> None:
-    put_in_place("first-trixie", "", tmp_path)
+    boot_files(MADE / "first-trixie.img", tmp_path)
     assert GIVEN["provision_password_hash"] in (tmp_path / "user-data").read_text()
     check = "; ".join(
         f"cloud-init schema --schema-type {kind} --config-file {FIRMWARE}/{name}"

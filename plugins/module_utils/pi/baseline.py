@@ -27,7 +27,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Plan
 
 STATES = ("present", "absent")
-SUPPORTED_OS = {"debian": ("12", "13"), "raspbian": ("12", "13")}
+SUPPORTED_OS = {"debian": ("12", "13"), "raspbian": ("12", "13"), "ubuntu": ("24.04",)}
 ARCHITECTURES = ("aarch64", "x86_64")
 SWAP_MECHANISMS = ("", "auto", "none", "swapfile", "zram", "zram+file")
 #: What the older dphys-swapfile, which knows files only, can do of them.
@@ -135,7 +135,7 @@ def problems(inputs: Inputs, device: Mapping[str, Any], live: Live) -> tuple[lis
     if str(device["os_version"]) not in SUPPORTED_OS.get(str(device["os_id"]), ()):
         unfit.append(
             f"This host runs {device['os_id'] or 'an unknown system'} {device['os_version']}: supported are "
-            "Raspberry Pi OS and Debian 12 (bookworm) and 13 (trixie). Install one of them."
+            "Raspberry Pi OS and Debian 12 (bookworm) and 13 (trixie), and Ubuntu Server 24.04. Install one of them."
         )
     if device["architecture"] not in ARCHITECTURES:
         unfit.append(
@@ -178,7 +178,9 @@ def not_applicable(inputs: Inputs, device: Mapping[str, Any], live: Live) -> dic
     container = bool(device["container"])
     if inputs.swap_mechanism and not swap_tool(device, live):
         reasons["swap"] = (
-            "a container swaps as its host does" if container else "neither rpi-swap nor dphys-swapfile is installed"
+            "a container swaps as its host does"
+            if container
+            else "neither rpi-swap nor dphys-swapfile is installed; host_baseline_packages can bring the latter"
         )
     if inputs.cpu_governor and (container or not live.governors_known):
         reasons["CPU governor"] = (

@@ -123,7 +123,8 @@ def plan_absent(inputs: Mapping[str, Any]) -> Plan:
     if problem:
         return Plan(refusals=[f"provision_hostname: {problem}"])
     image = os.path.join(str(inputs["output"]), f"{inputs['hostname']}.img")
-    left = [path for path in (image, card_image.note(image)) if os.path.isfile(path)]
+    # Of a run that was killed, too.
+    left = [path for path in (image, card_image.note(image), card_image.part(image)) if os.path.isfile(path)]
     files = FileSet(remove=left)
     return Plan(pending=files.sentences(), files={"uninstall": files})
 

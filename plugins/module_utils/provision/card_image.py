@@ -41,6 +41,11 @@ def note(image: str) -> str:
     return f"{image}.json"
 
 
+def part(image: str) -> str:
+    """Return the name that an image has while it is made."""
+    return f"{image}.part"
+
+
 def boot_offset(image: str) -> int:
     """Return where the first partition of an image begins, in bytes.
 
@@ -145,16 +150,16 @@ def make(base: str, sha256: str, image: str, settings: Settings) -> None:
         DurableError: The disk is full.
         OSError: It cannot be written.
     """
-    part = f"{image}.part"
-    remove(part)
+    draft = part(image)
+    remove(draft)
     try:
-        _unpack(base, part)
-        write_files(part, wanted_in(part, settings))
+        _unpack(base, draft)
+        write_files(draft, wanted_in(draft, settings))
         # Before the image has its name: one without a note is made again.
         remove(note(image))
-        finish(part, image)
+        finish(draft, image)
     finally:
-        remove(part)
+        remove(draft)
     write_json(note(image), {"sha256": sha256, "made_from": os.path.basename(base)}, 0o600)
 
 
@@ -164,12 +169,12 @@ def write_files(image: str, texts: Mapping[str, str]) -> None:
         mtools("mcopy", image, "-o", "-", f"::{name}", text=text)
 
 
-def _unpack(base: str, part: str) -> None:
+def _unpack(base: str, draft: str) -> None:
     """Copy an image, unpacked, without writing what is empty in it."""
     with open(base, "rb") as packed:
         is_xz = packed.read(len(XZ)) == XZ
-    require_space(part, os.path.getsize(base), f"{os.path.basename(part)} ({mib(os.path.getsize(base))} and more)")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    require_space(draft, os.path.getsize(base), f"{os.path.basename(draft)} ({mib(os.path.getsize(base))} and more)")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as target, lzma.open(base) if is_xz else open(base, "rb") as source:
             for block in iter(lambda: source.read(BLOCK), b""):

@@ -84,7 +84,15 @@ def converged(live: Live, found: Plan, modified: float) -> Live:
     )
 
 
-@pytest.mark.parametrize("device", [PI, CONTAINER, {**PI, "os_id": "raspbian", "os_version": "12"}])
+@pytest.mark.parametrize(
+    "device",
+    [
+        PI,
+        CONTAINER,
+        {**PI, "os_id": "raspbian", "os_version": "12"},
+        {**PI, "os_id": "ubuntu", "os_version": "24.04"},
+    ],
+)
 def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
     assert problems(inputs(), device, bare()) == ([], [])
 
@@ -92,7 +100,7 @@ def test_defaults_have_no_problems(device: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("device", "part"),
     [
-        ({"os_id": "ubuntu", "os_version": "24.04"}, "This host runs ubuntu 24.04"),
+        ({"os_id": "ubuntu", "os_version": "22.04"}, "This host runs ubuntu 22.04"),
         ({"os_version": "11"}, "This host runs debian 11"),
         ({"architecture": "armv7l"}, "64-bit Raspberry Pi OS"),
         ({"architecture": "armhf"}, "built for armhf"),
@@ -262,3 +270,12 @@ def test_drift_of_the_governors_unit(unit: LiveUnit, why: str) -> None:
         default_target="multi-user.target",
     )
     assert plan(inputs(), PI, live).pending == [f"unit {GOVERNOR_UNIT}: {why}"]
+
+
+def test_ubuntu_swaps_by_what_is_installed() -> None:
+    ubuntu = {**PI, "os_id": "ubuntu", "os_version": "24.04"}
+    without = plan(inputs(), ubuntu, bare(packages={}))
+    assert any(sentence.startswith("swap: not applicable: neither rpi-swap") for sentence in without.not_applicable)
+    assert f"{BOOT}/config.txt" in files_of(without)
+    with_tool = plan(inputs(), ubuntu, bare(packages={"dphys-swapfile": "20100506"}))
+    assert "CONF_SWAPSIZE=2048" in files_of(with_tool)[DPHYS_CONF].content

@@ -112,8 +112,9 @@ def test_an_image(tmp_path: Path) -> None:
     card_image.make(cast.base, digest, cast.result, cast.settings)
     os.unlink(base)
     assert plan(**given).pending == [], "what it was made from is not needed any more"
+    Path(card_image.part(cast.result)).touch()
     gone = plan(**given, state="absent")
-    assert gone.files["uninstall"].remove == [cast.result, f"{cast.result}.json"]
+    assert gone.files["uninstall"].remove == [cast.result, f"{cast.result}.json", f"{cast.result}.part"]
     for path in gone.files["uninstall"].remove:
         os.unlink(path)
     assert plan(**given, state="absent").pending == []
