@@ -93,6 +93,23 @@ def test_ansible_takes_over(board: Board, tmp_path: Path) -> None:
     assert "Europe/Berlin" in board.says("cat /etc/timezone")
 
 
+@pytest.mark.parametrize("board", ["first-trixie"], indirect=True)
+def test_a_card_that_has_been_started_takes_other_settings(board: Board, tmp_path: Path) -> None:
+    """They are another instance to cloud-init: here another password, for a user that is there."""
+    boot_files(MADE / "first-trixie.img", tmp_path)
+    other = "$5$another$" + "x" * 43
+    for name, old, new in (
+        ("user-data", GIVEN["provision_password_hash"], other),
+        ("meta-data", f'"{board.name}-', f'"{board.name}-other-'),
+    ):
+        text = (tmp_path / name).read_text()
+        assert old in text
+        (board.boot / name).write_text(text.replace(old, new))
+    board.restart()
+    assert board.says("sudo getent shadow me").split(":")[1] == other
+    assert other not in board.says(f"cat {FIRMWARE}/user-data")
+
+
 def test_the_schema_takes_the_files_as_they_are_made(image: str, tmp_path: Path) -> None:
     boot_files(MADE / "first-trixie.img", tmp_path)
     assert GIVEN["provision_password_hash"] in (tmp_path / "user-data").read_text()

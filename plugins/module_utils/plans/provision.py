@@ -24,7 +24,12 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import r
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import ConfigFile, pending_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
-from ansible_collections.edge_slm.fleet.plugins.module_utils.provision import boot_partition, card_image, firstrun
+from ansible_collections.edge_slm.fleet.plugins.module_utils.provision import (
+    boot_partition,
+    card_image,
+    cloud_init,
+    firstrun,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.provision.settings import Settings
 
 STATES = ("present", "absent")
@@ -92,9 +97,11 @@ def plan_card(inputs: Inputs) -> Plan:
     if problem:
         return Plan(refusals=[f"provision_boot: {problem}"])
     texts = boot_partition.wanted(inputs.settings, names, read_text(os.path.join(inputs.boot, firstrun.CMDLINE)))
+    found = read_files(os.path.join(inputs.boot, name) for name in texts)
+    texts = cloud_init.to_write(texts, {os.path.basename(path): file.content for path, file in found.items()})
     # FAT has one mode and owner for all files: those that it was mounted with.
     wanted = [ConfigFile(os.path.join(inputs.boot, name), text, mode="", secret=True) for name, text in texts.items()]
-    files = FileSet(files=pending_files(wanted, read_files(file.path for file in wanted)))
+    files = FileSet(files=pending_files(wanted, found))
     return Plan(pending=files.sentences(), needs={"image": ""}, files={"configure": files})
 
 

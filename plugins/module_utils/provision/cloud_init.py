@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.provision.settings import Settings
@@ -24,6 +25,8 @@ GROUPS = (
 )
 #: Where the files are once the board has started: readable for every user there, so what is secret goes after use.
 FIRMWARE = "/boot/firmware"
+#: The key of each file's secret.
+SECRETS = {USER_DATA: "hashed_passwd", NETWORK_CONFIG: "password"}
 
 
 def files(settings: Settings) -> dict[str, str]:
@@ -35,6 +38,23 @@ def files(settings: Settings) -> dict[str, str]:
     digest = hashlib.sha256((user_data + network_config).encode()).hexdigest()[:12]
     meta_data = {"instance-id": f"{settings.hostname}-{digest}", "local-hostname": settings.hostname}
     return {USER_DATA: user_data, NETWORK_CONFIG: network_config, META_DATA: _json(meta_data)}
+
+
+def to_write(texts: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the files that a card lacks.
+
+    One that has been started with these settings has given up its secrets. They would not be used a second time, and
+    nothing would take them away again.
+    """
+    if found.get(META_DATA) != texts.get(META_DATA):
+        return dict(texts)
+    return {name: text for name, text in texts.items() if found.get(name) not in (text, _used(name, text))}
+
+
+def _used(name: str, text: str) -> str:
+    """Return a file's text without its secret."""
+    key = f'"{SECRETS.get(name, "")}":'
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith(key))
 
 
 def _json(content: object) -> str:
@@ -53,7 +73,8 @@ def _user_data(settings: Settings) -> dict[str, Any]:
         "lock_passwd": not settings.password_hash,
     }
     if settings.password_hash:
-        user["passwd"] = settings.password_hash
+        # Unlike `passwd` it is also for a user that is there already: of a card that has been started before.
+        user["hashed_passwd"] = settings.password_hash
     if settings.keys:
         user["ssh_authorized_keys"] = list(settings.keys)
     found: dict[str, Any] = {
@@ -73,8 +94,7 @@ def _user_data(settings: Settings) -> dict[str, Any]:
         found["keyboard"] = {"layout": settings.keyboard}
     found["runcmd"] = [
         ["systemctl", "enable", "--now", "ssh.service"],
-        ["sed", "-i", '/^ *"passwd":/d', f"{FIRMWARE}/{USER_DATA}"],
-        ["sed", "-i", '/^ *"password":/d', f"{FIRMWARE}/{NETWORK_CONFIG}"],
+        *(["sed", "-i", f'/^ *"{key}":/d', f"{FIRMWARE}/{name}"] for name, key in SECRETS.items()),
     ]
     return found
 

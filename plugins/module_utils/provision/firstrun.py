@@ -43,11 +43,11 @@ write() { # PATH MODE LINE...
 }
 """
 
-#: The first user has the number 1000 in the image; its name there is pi.
+#: The first user has the number 1000 in the image; its name there is pi. `!` is no password until one is set below.
 USER = """\
 old=$(getent passwd 1000 | cut -d: -f1)
 if [ -x /usr/lib/userconf-pi/userconf ]; then
-  /usr/lib/userconf-pi/userconf "$user" ''
+  /usr/lib/userconf-pi/userconf "$user" '!'
 elif [ -z "$old" ]; then
   useradd --create-home --shell /bin/bash --uid 1000 --groups sudo,video "$user"
 elif [ "$old" != "$user" ]; then

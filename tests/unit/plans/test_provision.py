@@ -81,6 +81,24 @@ def test_a_card(card: Path, brought: list[str], names: list[str]) -> None:
     assert plan(boot=str(card)).pending == []
 
 
+def test_a_card_that_has_been_started_does_not_get_its_secrets_again(card: Path) -> None:
+    (card / "user-data").write_text("#cloud-config\n")
+    given = {"boot": str(card), "password_hash": "$6$salt$0123456789", "wifi_ssid": "Home", "wifi_country": "DE"}
+    given["wifi_passphrase"] = "correct horse battery"
+    for file in plan(**given).files["configure"].files:
+        lines = file.content.splitlines(keepends=True)
+        left = [line for line in lines if '"hashed_passwd"' not in line and '"password"' not in line]
+        Path(file.path).write_text("".join(left), encoding="utf-8")
+    assert plan(**given).pending == []
+    other = plan(**{**given, "wifi_passphrase": "another one"})
+    written = {os.path.basename(file.path): file.content for file in other.files["configure"].files}
+    assert set(written) == {"user-data", "network-config", "meta-data"}
+    assert "$6$salt$0123456789" in written["user-data"], "all of it, for an instance that is new"
+    (card / "user-data").write_text("#cloud-config\n")
+    (by_hand,) = plan(**given).files["configure"].files
+    assert by_hand.path == str(card / "user-data")
+
+
 def test_a_card_that_is_none(card: Path) -> None:
     (card / "config.txt").unlink()
     (found,) = plan(boot=str(card)).refusals

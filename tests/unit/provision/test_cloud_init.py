@@ -29,7 +29,7 @@ def test_keys_alone(settings: Make) -> None:
     assert cloud_init.files(made)["user-data"].startswith("#cloud-config\n")
     (user,) = user_data["users"]
     assert user["ssh_authorized_keys"] == list(made.keys)
-    assert (user["name"], user["lock_passwd"], "passwd" in user) == ("me", True, False)
+    assert (user["name"], user["lock_passwd"], "hashed_passwd" in user) == ("me", True, False)
     assert user_data["ssh_pwauth"] is False
     assert user_data["runcmd"][0] == ["systemctl", "enable", "--now", "ssh.service"]
     assert not {"timezone", "locale", "keyboard", "write_files"} & set(user_data), "the image's own stay"
@@ -37,7 +37,7 @@ def test_keys_alone(settings: Make) -> None:
 
 def test_a_password(settings: Make) -> None:
     user_data = parsed(settings(password_hash=HASH, ssh_password_login="yes"))["user-data"]
-    assert user_data["users"][0]["passwd"] == HASH
+    assert user_data["users"][0]["hashed_passwd"] == HASH
     assert user_data["users"][0]["lock_passwd"] is False
     assert user_data["ssh_pwauth"] is True
 
@@ -102,7 +102,7 @@ def test_its_own_commands_take_the_secrets_away(settings: Make, wifi: Any, tmp_p
         subprocess.run([word.replace(cloud_init.FIRMWARE, str(tmp_path)) for word in command], check=True)
     left = {name: (tmp_path / name).read_text(encoding="utf-8") for name in before}
     after = {name: yaml.safe_load(text) for name, text in left.items()}
-    assert before["user-data"]["users"][0].pop("passwd") == HASH
+    assert before["user-data"]["users"][0].pop("hashed_passwd") == HASH
     psk = before["network-config"]["network"]["wifis"]["wlan0"]["access-points"]["Café; 'x'"].pop("password")
     assert after == before, "nothing else is gone"
     assert not [secret for secret in (HASH, psk) if secret in "".join(left.values())]

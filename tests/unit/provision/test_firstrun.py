@@ -26,7 +26,10 @@ def test_every_shell_can_read_it(settings: Make, wifi: Any, fixed: Any, shell: s
 def test_the_kernels_command_line(settings: Make, wifi: Any) -> None:
     made = settings(**wifi)
     words = firstrun.files(made, CMDLINE)["cmdline.txt"]
-    assert words == f"{CMDLINE.strip()} cfg80211.ieee80211_regdom=DE {' '.join(firstrun.PARAMETERS)}\n"
+    assert words == (
+        f"{CMDLINE.strip()} cfg80211.ieee80211_regdom=DE systemd.run=/boot/firmware/firstrun.sh "
+        "systemd.run_success_action=reboot systemd.unit=kernel-command-line.target\n"
+    )
     assert firstrun.files(made, words)["cmdline.txt"] == words, "a second run adds nothing"
     assert "cfg80211" not in firstrun.files(settings(), CMDLINE)["cmdline.txt"]
 
