@@ -23,7 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services impo
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import ineffective, misspelt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import ON_HOSTS
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
     MAPPINGS,
@@ -42,7 +42,7 @@ INVENTORY = "inventory"
 read_fleet_variables()
 for mapping in MAPPINGS:
     read_mapping(mapping)
-for role in STANDS_ON:
+for role in ON_HOSTS:
     read_role(role)
 
 
@@ -75,7 +75,7 @@ class ActionModule(LookingAction):
                 "seconds": {"type": "int", "default": 60},
             }
         )
-        asked = set(given["roles"] or STANDS_ON)
+        asked = set(given["roles"] or ON_HOSTS)
         refusals = self._name_problems(variables, asked)
         facts = dict(variables.get("ansible_facts") or {})
         wanted = self._questions(variables, facts, asked, refusals)
@@ -177,8 +177,8 @@ class ActionModule(LookingAction):
         given = set(variables) - set(load_extra_vars(self._loader))
         problems.found += ineffective(given, {name: operators_variable(value) for name, value in mapped.items()})
         problems.found += questions.group_problems(variables["inventory_hostname"], variables["group_names"])
-        for name in sorted(asked - {*STANDS_ON}):
-            problems.add("edge_slm_roles", f"{name!r} is not a role of a host; there are {', '.join(STANDS_ON)}.")
+        for name in sorted(asked - {*ON_HOSTS}):
+            problems.add("edge_slm_roles", f"{name!r} is not a role of a host; there are {', '.join(ON_HOSTS)}.")
         return problems.found
 
     def _device_questions(self, variables: Mapping[str, Any], facts: dict[str, Any], board: str) -> list[Question]:

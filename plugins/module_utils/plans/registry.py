@@ -10,7 +10,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import P
 
 #: Each role with those that it depends on, in the order of site.yml. What stands on a role that is entered is entered
 #: too: a service is asked again after its release, its model or its certificate has changed.
-#: provision comes before all of them, on the controller: no look asks it.
 STANDS_ON: dict[str, tuple[str, ...]] = {
     "provision": (),
     "host_baseline": (),
@@ -24,6 +23,8 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "jetson_ollama": ("model_pipeline",),
     "endpoint_proxy": ("endpoint_tls", "jetson_ollama"),
 }
+#: Those that a look asks; provision comes before all of them, on the controller.
+ON_HOSTS = tuple(role for role in STANDS_ON if role != "provision")
 
 
 def with_dependents(roles: Iterable[str], available: Iterable[str]) -> list[str]:

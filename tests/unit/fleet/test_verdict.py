@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look, as_wanted, judge, left_out
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON, with_dependents
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import ON_HOSTS, STANDS_ON, with_dependents
 
 PI4, PI5, PC = "armv8-a", "armv8.2-a+dotprod+fp16", "x86-64-v3"
 SAYS, WHY = "builder-01: the CPU classes of", "which --limit leaves out, are not considered."
@@ -130,6 +130,7 @@ def test_roles_stand_on_earlier_ones() -> None:
         assert all(order.index(other) < order.index(role) for other in below)
     assert with_dependents(["jetson_ollama"], order) == ["jetson_ollama", "endpoint_proxy"]
     assert with_dependents(["jetson_ollama"], ["jetson_ollama"]) == ["jetson_ollama"]
+    assert set(STANDS_ON) - set(ON_HOSTS) == {"provision"}, "what runs before there is a host, no look asks"
 
 
 @pytest.mark.parametrize(
