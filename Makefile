@@ -62,8 +62,9 @@ ubuntu: env  ## Ubuntu Server 24.04 on a Raspberry Pi: the first start, then the
 core-next: env  ## Inputs of roles on the newest ansible-core (needs Python 3.12: make core-next PYTHON=python3.13)
 	PYTHON=$(PYTHON) tools/core-next
 
-docs: env  ## Regenerate the tables in the roles' READMEs from their argument specs
+docs: env  ## Regenerate the tables of the documentation: the roles' inputs, sizes of models
 	python tools/role_docs.py
+	tools/fit_tables.py
 
 clean: demo-down  ## Remove the environment and all caches
 	rm -rf $(VENV) .cache .artifacts .ansible

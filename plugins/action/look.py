@@ -15,6 +15,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import PIPELINE
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BUILDER, Question
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     FleetError,
@@ -72,6 +73,7 @@ class ActionModule(LookingAction):
             {
                 "roles": {"type": "list", "elements": "str", "default": []},
                 "deep": {"type": "bool", "default": False},
+                "weigh": {"type": "str", "choices": ["pending", "all"], "default": "pending"},
                 "seconds": {"type": "int", "default": 60},
             }
         )
@@ -80,8 +82,9 @@ class ActionModule(LookingAction):
         facts = dict(variables.get("ansible_facts") or {})
         wanted = self._questions(variables, facts, asked, refusals)
         variables["ansible_facts"] = facts
+        weighing = {"weigh": given["weigh"], "outbound": facts["edge_slm_outbound"]}
         answers = self.ask(
-            [self._with_mapping(question, wrong) for question in wanted if question.role in asked],
+            [self._with_mapping(question, wrong, weighing) for question in wanted if question.role in asked],
             variables,
             {"deep": given["deep"], "seconds": given["seconds"]},
         )
@@ -226,9 +229,10 @@ class ActionModule(LookingAction):
         except AnsibleError as error:
             raise FleetError(f"llama_cpp_source: of {builder} cannot be evaluated: {error}") from error
 
-    def _with_mapping(self, question: Question, wrong: Container[str]) -> Question:
+    def _with_mapping(self, question: Question, wrong: Container[str], weighing: Mapping[str, Any]) -> Question:
         """Return the question with the fleet's mappings under its own variables; -e wins over both."""
+        more = weighing if question.role == PIPELINE else {}
         extra = {name: value for name, value in load_extra_vars(self._loader).items() if name not in wrong}
         mapping = {**read_mapping("network"), **(read_mapping(question.mapping) if question.mapping else {})}
         variables = {**mapping, **question.variables, **extra}
-        return Question(question.name, question.role, "", variables, question.extra)
+        return Question(question.name, question.role, "", variables, {**question.extra, **more})

@@ -22,6 +22,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict impor
     judge,
     left_out,
 )
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import look_of
 
 display = Display()
 
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
         )
         hostvars = (task_vars or {})["hostvars"]
-        looks = {host: _look(hostvars.raw_get(host)) for host in given["hosts"]}
+        looks = {host: look_of(hostvars.raw_get(host)) for host in given["hosts"]}
         verdict = judge(looks)
         if given["file"]:
             path = Path(given["file"])
@@ -64,24 +65,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "dropped": verdict.dropped,
             "classes": verdict.classes,
             "differing": sorted({*verdict.pending, *verdict.dropped, *verdict.refused}),
+            # The task runs once: every host of the play gets it.
+            "ansible_facts": {"edge_slm_quantisations": verdict.fitting.quantisations},
         }
 
     def _all_or_nothing(self, variables: Mapping[str, Any]) -> bool:
         """Return whether the run stops when this host drops out; a value that is not a boolean was refused before."""
         templar = Templar(loader=self._loader, variables=variables)
         return as_bool(templar.template(variables.get("edge_slm_all_or_nothing", False)), "", Problems())
-
-
-def _look(variables: Mapping[str, Any]) -> Look:
-    """Return a host's look from what its task has registered."""
-    found = variables.get("edge_slm_look") or {}
-    groups = tuple(variables.get("group_names") or ())
-    if found.get("unreachable") or "plans" not in found:
-        lines = str(found.get("msg") or "").strip().splitlines() or ["there was no answer"]
-        what = "does not answer" if found.get("unreachable") else "could not be compared"
-        return Look(groups, failure=f"{what}: {lines[0].removeprefix('Task failed: ')}")
-    device = found.get("ansible_facts", {}).get("edge_slm_device", {})
-    return Look(groups, found["plans"], str(device.get("cpu_class", "")))
 
 
 def _report(verdict: Verdict, looks: Mapping[str, Look]) -> dict[str, Any]:

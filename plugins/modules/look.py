@@ -33,6 +33,13 @@ options:
     description: Read large files again, and do not take them as known by size, times and inode.
     type: bool
     default: false
+  weigh:
+    description:
+      - Which models' sizes are wanted. V(pending) asks the sources of those that this host is to prepare, before
+        anything of them is downloaded; V(all) also computes of each its sizes in other quantisations.
+    type: str
+    choices: [pending, all]
+    default: pending
   seconds:
     description: Time that one plan may take, in seconds.
     type: int

@@ -80,7 +80,6 @@ announced_bytes:
 """
 
 import os
-import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError
@@ -88,24 +87,16 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import (
     OUTPUT,
     Derivation,
+    announced_bytes,
     derive,
     derived,
-    quantised_size,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, read_header
 
 
-def announced_bytes(program: str, options: list[str], src: str, quantisation: str) -> int:
+def expected_bytes(program: str, src: str, quantisation: str, imatrix: str) -> int:
     """Return how large the result is going to be, in bytes; the source's size where it cannot be known."""
-    dry_run = subprocess.run(
-        [program, *options, "--dry-run", src, quantisation],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    tensors = quantised_size(dry_run.stdout) if dry_run.returncode == 0 else 0
+    tensors = announced_bytes(program, src, quantisation, imatrix)
     # The dry run leaves out the header, which is that of the source (vocabulary and all).
     return tensors + read_header(src).data_offset if tensors else os.path.getsize(src)
 
@@ -130,9 +121,10 @@ def main() -> None:
         module.exit_json(
             changed=not noted, sha256=noted.get("sha256", ""), size=noted.get("size", 0), announced_bytes=0
         )
-    options = ["--imatrix", module.params["imatrix"]] if module.params["imatrix"] else []
+    imatrix = module.params["imatrix"] or ""
+    options = ["--imatrix", imatrix] if imatrix else []
     try:
-        size = announced_bytes(program, options, src, quantisation)
+        size = expected_bytes(program, src, quantisation, imatrix)
         argv = [program, *options, src, OUTPUT, quantisation, str(len(os.sched_getaffinity(0)))]
         changed, noted = derive(Derivation(dest=dest, argv=argv, inputs=inputs, needs_bytes=size))
     except (DurableError, GgufError, OSError) as error:

@@ -95,7 +95,6 @@ projector_bytes:
   type: dict
 """
 
-import fnmatch
 import os
 import re
 from typing import Any
@@ -113,6 +112,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url, token_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.followed import followed
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import Fetch, fetch
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.remote import wanted
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.safetensors import (
     ELEMENT_BYTES,
     SafetensorsError,
@@ -137,12 +137,6 @@ ACCESS_FIX = "put a token that may read it into model_pipeline_hf_token (from th
 
 class SnapshotError(Exception):
     """The hub does not give what is wanted. The message is meant for the operator."""
-
-
-def wanted(path: str, include: list[str], exclude: list[str]) -> bool:
-    """Return whether a file is to be fetched."""
-    included = not include or any(fnmatch.fnmatchcase(path, glob) for glob in include)
-    return included and not any(fnmatch.fnmatchcase(path, glob) for glob in exclude)
 
 
 def refusal(error: Exception, repo: str, revision: str, endpoint: str) -> str:

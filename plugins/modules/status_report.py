@@ -22,7 +22,8 @@ options:
   results:
     description:
       - By the device's name in the inventory, a dictionary with C(engines), the list of the registered results,
-        C(board), that of M(edge_slm.fleet.board_health), and C(plans), those of M(edge_slm.fleet.look).
+        C(board), that of M(edge_slm.fleet.board_health), C(plans), those of M(edge_slm.fleet.look), and C(model), the
+        board's model, by which tokens per second are predicted.
     type: dict
     required: true
   directory:
@@ -48,6 +49,7 @@ EXAMPLES = r"""
           engines: ["{{ hostvars['pi-01']['found'] }}"]
           board: "{{ hostvars['pi-01']['board'] }}"
           plans: "{{ hostvars['pi-01']['look'].plans }}"
+          model: "{{ hostvars['pi-01'].ansible_facts.edge_slm_device.board_model }}"
       directory: .status
   run_once: true
 """
@@ -81,7 +83,13 @@ def main() -> None:
     )
     directory = Path(module.params["directory"])
     reports = [
-        host_report(host, found.get("engines") or [], found.get("board") or {}, found.get("plans") or {})
+        host_report(
+            host,
+            found.get("engines") or [],
+            found.get("board") or {},
+            found.get("plans") or {},
+            str(found.get("model") or ""),
+        )
         for host, found in module.params["results"].items()
     ]
     if not module.check_mode:

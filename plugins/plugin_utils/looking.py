@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import Question
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import controller_side
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs, collect
@@ -73,3 +74,15 @@ class LookingAction(ActionBase):  # type: ignore[misc]
             plans[name] = plan
         timings = {name: round(seconds, 3) for name, seconds in timings.items()}
         return Answers(plans, answer["facts"], {**timings, **answer["timings"]}, answer["diff"], asked)
+
+
+def look_of(variables: Mapping[str, Any]) -> Look:
+    """Return a host's look from what its task has registered."""
+    found = variables.get("edge_slm_look") or {}
+    groups = tuple(variables.get("group_names") or ())
+    if found.get("unreachable") or "plans" not in found:
+        lines = str(found.get("msg") or "").strip().splitlines() or ["there was no answer"]
+        what = "does not answer" if found.get("unreachable") else "could not be compared"
+        return Look(groups, failure=f"{what}: {lines[0].removeprefix('Task failed: ')}")
+    device = found.get("ansible_facts", {}).get("edge_slm_device", {})
+    return Look(groups, found["plans"], str(device.get("cpu_class", "")), board=str(device.get("board_model", "")))

@@ -301,6 +301,12 @@ def mib(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB"
 
 
+def free_bytes(path: str) -> int:
+    """Return the free space where a path is, or is going to be."""
+    status = os.statvfs(existing_parent(path))
+    return status.f_bavail * status.f_frsize
+
+
 def require_space(path: str, needed: int, what: str) -> None:
     """Refuse to start what would fill the disk.
 
@@ -312,9 +318,7 @@ def require_space(path: str, needed: int, what: str) -> None:
     Raises:
         DurableError: It does not fit beside the reserve.
     """
-    parent = existing_parent(path)
-    status = os.statvfs(parent)
-    free = status.f_bavail * status.f_frsize
+    parent, free = existing_parent(path), free_bytes(path)
     if needed > 0 and needed + DISK_RESERVE > free:
         raise DurableError(
             f"disk too small for {what}: {mib(needed)} to write and {mib(DISK_RESERVE)} to keep free, "

@@ -63,6 +63,13 @@ ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}
 #: Publish what was fetched or converted as it is.
 NONE = "none"
 DEFAULT_QUANTISATION = "Q4_K_M"
+#: The best that fits every device that serves the model.
+AUTO = "auto"
+#: What `auto` takes, the best first. F16 takes twice the memory and the time of Q8_0 for the same answers; types that
+#: need an importance matrix, and the old ones, which a K-quant of the same size outdoes, are left out.
+LADDER = (
+    "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q3_K_L", "Q3_K_M", "Q3_K_S", "Q2_K",
+)  # fmt: skip
 
 #: What convert_hf_to_gguf.py --outtype makes.
 OUTTYPES = ("f32", "f16", "bf16", "q8_0", "auto")
@@ -189,6 +196,10 @@ class Model:
         """Return what the converted GGUF depends on. The name is part of it: it ends up in the file."""
         return {"name": self.name, "source": self.source.identity(), "outtype": self.outtype}
 
+    def as_quantised(self, quantisation: str) -> Model:
+        """Return the entry with a quantisation in place of `auto`; any other entry as it is."""
+        return replace(self, quantisation=quantisation) if self.quantisation == AUTO and quantisation else self
+
     def merged_inputs(self) -> dict[str, Any]:
         """Return what the merged GGUF depends on."""
         return {"source": self.source.identity()}
@@ -302,6 +313,10 @@ def _quantisation(
     given = str(entry.get("quantisation", DEFAULT_QUANTISATION if source.converts else NONE))
     if given.lower() == NONE:
         return NONE
+    if given.lower() == AUTO:
+        if not source.converts:
+            problems.add(place, "auto chooses what a conversion is quantised to; name the type of a GGUF, or none")
+        return AUTO
     quantisation = ALIASES.get(given.upper(), given.upper())
     if quantisation not in QUANTISATIONS:
         close = get_close_matches(quantisation, QUANTISATIONS, n=3, cutoff=0.5)

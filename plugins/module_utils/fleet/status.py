@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import Host, host_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.speed import predicted
 
 #: Columns of the table, with their titles.
 COLUMNS = {
@@ -25,6 +27,7 @@ COLUMNS = {
     "loaded": "LOADED",
     "gpu": "GPU",
     "tokens_per_second": "TOK/S",
+    "predicted_tokens_per_second": "PREDICTED",
     "board": "BOARD",
     "health": "HEALTH",
 }
@@ -71,7 +74,11 @@ def context_of(arguments: Sequence[str]) -> int:
 
 
 def host_report(
-    host: str, results: Sequence[Mapping[str, Any]], board: Mapping[str, Any], plans: Mapping[str, Mapping[str, Any]]
+    host: str,
+    results: Sequence[Mapping[str, Any]],
+    board: Mapping[str, Any],
+    plans: Mapping[str, Mapping[str, Any]],
+    model: str = "",
 ) -> dict[str, Any]:
     """Turn what Ansible registered for a device into its report.
 
@@ -80,6 +87,7 @@ def host_report(
         results: One for each engine: a module's return values, a failure, that it was skipped or unreachable.
         board: What M(edge_slm.fleet.board_health) returned.
         plans: Those of M(edge_slm.fleet.look), by role.
+        model: The board's model in its device tree.
     """
     asked = [result for result in results if result and not result.get("skipped", False)]
     reachable = bool(asked) and not any(result.get("unreachable", False) for result in asked)
@@ -88,14 +96,32 @@ def host_report(
         if not reachable or "endpoints" not in result:
             lines = str(result.get("msg") or "no answer").strip().splitlines()
             problem = problem or (lines[0] if lines else "no answer")
+    sizes = weights_of(host_of(plans, model))
     return {
         "host": host,
         "reachable": reachable,
         "problem": problem,
         "board": {name: board[name] for name in ("summary", "throttled", "power_mode", "celsius") if name in board},
         "differs": {role: plan["pending"] for role, plan in plans.items() if plan.get("pending")},
-        "endpoints": [endpoint for result in asked for endpoint in result.get("endpoints") or []],
+        "endpoints": [
+            {**endpoint, "predicted_tokens_per_second": predicted(model, size_of(endpoint, sizes))}
+            for result in asked
+            for endpoint in result.get("endpoints") or []
+        ],
     }
+
+
+def size_of(endpoint: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
+    """Return the size of the weights behind an endpoint; all models of Ollama are of one service."""
+    return sizes.get(str(endpoint.get("service")), 0) or sizes.get(str(endpoint.get("model")), 0)
+
+
+def weights_of(host: Host) -> dict[str, int]:
+    """Return the size in bytes of each service's weights, as far as the device knows them."""
+    known = (
+        (ask, host.weights.get(ask.model) or one.weights.get(ask.model)) for one in host.engines for ask in one.asks
+    )
+    return {ask.service: weights.size for ask, weights in known if weights}
 
 
 def gpu_text(share: object) -> str:

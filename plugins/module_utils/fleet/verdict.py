@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import PIPELINE, Fitting, decide, host_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import (
     BOARDS,
     BUILDER,
@@ -27,12 +28,14 @@ class Look:
         plans: By question; empty where the host did not answer.
         cpu_class: The host's CPU class; empty where it is not known.
         failure: Why the host did not answer; empty where it did.
+        board: Its model in the device tree.
     """
 
     groups: tuple[str, ...] = ()
     plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpu_class: str = ""
     failure: str = ""
+    board: str = ""
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Verdict:
         pending: By host and role, what is pending, in sentences.
         enter: By host, the roles that it enters.
         classes: By builder, the CPU classes whose release is pending, `auto` for its own.
+        fitting: Which model fits which board.
     """
 
     errors: list[str] = field(default_factory=list)
@@ -54,6 +58,7 @@ class Verdict:
     pending: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     enter: dict[str, list[str]] = field(default_factory=dict)
     classes: dict[str, list[str]] = field(default_factory=dict)
+    fitting: Fitting = field(default_factory=Fitting)
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the groups that hosts join, as M(ansible.builtin.add_host) takes them."""
@@ -106,6 +111,7 @@ def judge(looks: Mapping[str, Look]) -> Verdict:
     """Decide what follows from the looks at all hosts."""
     verdict = Verdict()
     found_on: dict[str, list[str]] = {}
+    fitting = verdict.fitting = decide({host: host_of(look.plans, look.board) for host, look in looks.items()})
     for host, look in looks.items():
         plans = counted(looks, host)
         for plan in plans.values():
@@ -113,12 +119,15 @@ def judge(looks: Mapping[str, Look]) -> Verdict:
                 found_on.setdefault(sentence, []).append(host)
                 verdict.refused.setdefault(host, []).append(sentence)
         reasons = [sentence for plan in plans.values() for sentence in plan["unfit"]] + in_vain(plans)
+        reasons += fitting.unfit.get(host, [])
         if look.failure:
             reasons = [look.failure]
         if reasons:
             verdict.dropped[host] = list(dict.fromkeys(reasons))
             continue
         pending = {name: list(plan["pending"]) for name, plan in plans.items() if plan["pending"]}
+        if host in fitting.pending:
+            pending[PIPELINE] = [*pending.get(PIPELINE, []), *fitting.pending[host]]
         if pending:
             verdict.pending[host] = pending
             verdict.enter[host] = with_dependents(map(_role, pending), map(_role, plans))

@@ -20,6 +20,17 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import LOCALHOST, origin_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import HIDDEN
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import memory
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import EMBEDDING_ARCHITECTURES
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.memory import (
+    DEFAULT_CONTEXT,
+    DEFAULT_KV_CACHE_TYPE,
+    KV_BLOCK,
+    KV_CACHE_TYPES,
+    MICRO_BATCH,
+    UNKNOWN_KV_BYTES_PER_TOKEN,
+    whole_mib,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import model_and_projector
 
 #: Every flag that `server_arguments` can emit. The role llama_cpp asks a new build for each of them
@@ -74,14 +85,6 @@ REFUSED_FLAGS = frozenset(
     }
 )  # fmt: skip
 
-#: Architectures of GGUFs that make vectors and no text (llama.cpp tag b11434, `llm_arch`).
-EMBEDDING_ARCHITECTURES = frozenset(
-    {
-        "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
-        "eurobert", "gemma-embedding", "llama-embed", "t5encoder",
-    }
-)  # fmt: skip
-
 #: Flags of files that belong to one model; a trial, which loads another one, leaves them out.
 ADAPTER_FLAGS = frozenset(
     {
@@ -98,28 +101,21 @@ TRIAL = "_trial"
 TRIAL_CONTEXT = 256  # tokens
 TRIAL_ADDRESS = "127.0.0.1"
 
-DEFAULT_CONTEXT = 4096  # tokens
 MINIMUM_KEY_LENGTH = 16  # characters
 SCOPES = ("infer", "admin")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-MIB = 1024 * 1024
-#: Tokens that are worked on at once; llama-server's own defaults, set so that they cannot drift.
-BATCH, MICRO_BATCH = 2048, 512
-#: Types of a KV cache, and the bytes that 32 numbers take in them.
-KV_CACHE_TYPES = {
-    "f16": 64, "f32": 128, "bf16": 64, "q8_0": 34, "q5_1": 24, "q5_0": 22, "q4_1": 20, "q4_0": 18, "iq4_nl": 18,
-}  # fmt: skip
-DEFAULT_KV_CACHE_TYPE = "f16"
-#: Numbers in a block of the types with fewer bits: a head's length must be a multiple of it.
-KV_BLOCK = 32
+#: Tokens that are worked on at once; llama-server's own default, set so that it cannot drift.
+BATCH = 2048
 ROPE_SCALINGS = ("linear", "yarn")
 MAXIMUM_ROPE_FACTOR = 64
-#: KV cache of a token where the GGUF has no numbers: that of Llama 3 8B (32 layers, 8 KV heads of 128),
-#: more than any smaller model with grouped-query attention needs.
-UNKNOWN_KV_BYTES_PER_TOKEN = 2 * 32 * 8 * 128 * 2
 #: Endings of an instance's files in the configuration directory: its arguments, and the digest that has answered.
 ENVIRONMENT_ENDING, ANSWERED_ENDING = ".env", ".answered"
 INSTANCE_FILES = (ENVIRONMENT_ENDING, ANSWERED_ENDING)
+#: What to do where services do not fit.
+REMEDY = (
+    "Take a smaller model or quantisation, less `context`, `parallel` or `cache_ram_mib`, a smaller `kv_cache_type`, "
+    "fewer services, or lower llama_service_memory_reserve_mib."
+)
 #: Seconds that a start may take beside reading the weights: exec, warm-up, a busy board.
 START_BASE_SECONDS = 60
 #: How often systemd starts a crashing service before it gives up, and the pause between (seconds).
@@ -189,8 +185,21 @@ class Model:
     context_length: int = 0
     #: Of a KV cache with the type f16.
     kv_bytes_per_token: int = UNKNOWN_KV_BYTES_PER_TOKEN
+    #: Intermediate results for one token of a micro batch.
+    compute_bytes_per_token: int = 0
     #: Numbers in a key and in a value of one head.
     head_lengths: tuple[int, int] = (0, 0)
+
+    @property
+    def weights(self) -> memory.Weights:
+        """What of it counts for memory."""
+        return memory.Weights(
+            size=self.size,
+            projector=self.projector_size,
+            context_length=self.context_length,
+            kv_per_token=self.kv_bytes_per_token,
+            compute_per_token=self.compute_bytes_per_token,
+        )
 
 
 @dataclass(frozen=True)
@@ -204,9 +213,9 @@ class Board:
     load_mib_per_second: int = 10
 
     @property
-    def budget_mib(self) -> int:
-        """Memory that all services together may take."""
-        return self.memory_mib - self.reserve_mib
+    def room(self) -> memory.Room:
+        """What all services together may take."""
+        return memory.Room(self.memory_mib, self.reserve_mib)
 
 
 @dataclass(frozen=True)
@@ -519,34 +528,6 @@ def check_tls(certificate: str, key: str, problems: Problems) -> None:
             problems.add(variable, f"the services cannot see {path}; put it outside of {', '.join(HIDDEN)}.")
 
 
-def _count(value: object) -> int:
-    """Return a number of GGUF metadata: per-layer lists are summed up, what is missing counts 0."""
-    if isinstance(value, (list, tuple)):
-        return sum(_count(item) for item in value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def kv_bytes_per_token(metadata: Mapping[str, Any]) -> int:
-    """Return the bytes of f16 KV cache that one token of context takes.
-
-    layers x KV heads x (key length + value length) x 2 bytes, from the GGUF keys `block_count`,
-    `attention.head_count`, `attention.head_count_kv`, `attention.key_length`, `attention.value_length` and
-    `embedding_length`. A length that is not given is `embedding_length / attention.head_count`; without
-    head_count_kv there are as many KV heads as heads; per-layer head counts come as lists. Source:
-    llama.cpp tag b11434, `llama_model::load_hparams` and `llama_kv_cache` (types f16, all layers alike).
-    Sliding windows and recurrent layers take less: this is an upper bound.
-    """
-    layers = _count(metadata.get("block_count"))
-    heads, kv_heads = metadata.get("head_count"), metadata.get("head_count_kv")
-    first_head = heads[0] if isinstance(heads, (list, tuple)) and heads else heads
-    head_length = _count(metadata.get("embedding_length")) // (_count(first_head) or 1) if first_head else 0
-    key_length = _count(metadata.get("key_length")) or head_length
-    value_length = _count(metadata.get("value_length")) or head_length
-    kv = kv_heads if _count(kv_heads) else heads
-    all_kv_heads = _count(kv) if isinstance(kv, (list, tuple)) else layers * _count(kv)
-    return all_kv_heads * (key_length + value_length) * 2 or UNKNOWN_KV_BYTES_PER_TOKEN
-
-
 def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
     """Read a model's manifest.json.
 
@@ -567,39 +548,41 @@ def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
         projector_size=projector.size if projector else 0,
         projector_sha256=projector.sha256 if projector else "",
         architecture=str(manifest.get("architecture") or ""),
-        context_length=_count(manifest.get("context_length")),
-        kv_bytes_per_token=kv_bytes_per_token(manifest),
-        head_lengths=(_count(manifest.get("key_length")), _count(manifest.get("value_length"))),
+        context_length=memory.count(manifest.get("context_length")),
+        kv_bytes_per_token=memory.kv_bytes_per_token(manifest),
+        compute_bytes_per_token=memory.compute_bytes_per_token(manifest),
+        head_lengths=(memory.count(manifest.get("key_length")), memory.count(manifest.get("value_length"))),
+    )
+
+
+def ask_of(instance: Instance, overhead_mib: int) -> memory.Ask:
+    """Return what a service asks for beside its model's weights."""
+    return memory.Ask(
+        service=instance.name,
+        model=instance.model,
+        context=instance.context or 0,
+        parallel=instance.parallel,
+        kv_cache_type=instance.kv_cache_type,
+        cache_ram_mib=instance.cache_ram_mib,
+        overhead_mib=overhead_mib,
+        # An embedding is made in one piece.
+        micro_batch=0 if instance.embeddings else MICRO_BATCH,
     )
 
 
 def context_of(instance: Instance, model: Model) -> int:
     """Return the context of one conversation in tokens: what was asked for, else 4096 or the model's own."""
-    if instance.context is not None:
-        return instance.context
-    return min(DEFAULT_CONTEXT, model.context_length or DEFAULT_CONTEXT)
+    return ask_of(instance, 0).tokens(model.weights)
 
 
-def _mib(size: int) -> int:
-    """Round bytes up to MiB."""
-    return -(-size // MIB)
-
-
-def cache_bytes(instance: Instance, model: Model) -> int:
-    """Return the size of the KV cache of all slots."""
-    tokens = context_of(instance, model) * instance.parallel
-    return tokens * model.kv_bytes_per_token * KV_CACHE_TYPES[instance.kv_cache_type] // KV_CACHE_TYPES["f16"]
-
-
-def memory_needed_mib(instance: Instance, model: Model, board: Board) -> int:
-    """Return what a service takes: weights, projector, KV cache of all slots, prompt cache, overhead."""
-    files = model.size + model.projector_size
-    return _mib(files + cache_bytes(instance, model)) + instance.cache_ram_mib + board.overhead_mib
+def memory_needed(instance: Instance, model: Model, board: Board) -> memory.Need:
+    """Return what a service takes."""
+    return memory.need(ask_of(instance, board.overhead_mib), model.weights)
 
 
 def start_timeout_seconds(model: Model, board: Board) -> int:
     """Return how long a start may take: a fixed part, and the files' size at the slowest storage's speed."""
-    return START_BASE_SECONDS + _mib(model.size + model.projector_size) // board.load_mib_per_second
+    return START_BASE_SECONDS + whole_mib(model.size + model.projector_size) // board.load_mib_per_second
 
 
 def server_arguments(instance: Instance, model: Model, *, paths: Paths, listen: str, cores: int) -> tuple[str, ...]:
@@ -735,24 +718,10 @@ def _check_kv_cache(instance: Instance, model: Model, problems: Problems) -> Non
 
 def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], board: Board, problems: Problems) -> None:
     """Refuse services that together do not fit the board, with the numbers."""
-    present = [(i, models[i.model]) for i in instances if i.model in models]
-    needs = [(i, m, memory_needed_mib(i, m, board)) for i, m in present]
-    total = sum(need[2] for need in needs)
-    if total <= board.budget_mib:
-        return
-    detail = "; ".join(
-        f"{i.name} {need} (weights {_mib(m.size + m.projector_size)}, KV cache "
-        f"{_mib(cache_bytes(i, m))} of {i.kv_cache_type} for {context_of(i, m)} tokens x "
-        f"{i.parallel}, prompt cache {i.cache_ram_mib}, overhead {board.overhead_mib})"
-        for i, m, need in needs
-    )
-    problems.add(
-        "llama_service_instances",
-        f"the services need {total} MiB, the board has {board.memory_mib} MiB of which "
-        f"{board.reserve_mib} MiB are kept for the system: {board.budget_mib} MiB are left. {detail}. "
-        "Take a smaller model or quantisation, less `context`, `parallel` or `cache_ram_mib`, a smaller "
-        "`kv_cache_type`, fewer services, or lower llama_service_memory_reserve_mib.",
-    )
+    present = [(ask_of(i, board.overhead_mib), models[i.model].weights) for i in instances if i.model in models]
+    needs = [memory.need(*one) for one in present]
+    if board.room.excess(needs) > 0:
+        problems.add("llama_service_instances", f"the services {memory.total_text(board.room, needs)} {REMEDY}")
 
 
 def plan_service(
@@ -781,7 +750,7 @@ def plan_service(
         pair: Text of the certificate and its key; only its digest is used.
     """
     arguments = server_arguments(instance, model, paths=paths, listen=listen, cores=board.cores)
-    needed = memory_needed_mib(instance, model, board)
+    needed = memory_needed(instance, model, board).total
     # The kernel counts the weights' page cache too, and repacked weights exist twice while they load:
     # MemoryHigh makes it drop that cache early, MemoryMax is where a leak ends.
     high, top = needed + needed // 8, needed + needed // 4

@@ -8,6 +8,7 @@ import ctypes
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -171,3 +172,17 @@ def quantised_size(dry_run: str) -> int:
     """Return the size of the tensors in bytes that `llama-quantize --dry-run` announces, 0 if it does not."""
     found = re.search(r"quant size\s*=\s*([0-9.]+)\s*MiB", dry_run)
     return int(float(found.group(1)) * (1 << 20)) + 1 if found else 0
+
+
+def announced_bytes(program: str, source: str, quantisation: str, imatrix: str = "") -> int:
+    """Return how large llama-quantize says that the tensors of a GGUF become; 0 where it does not."""
+    options = ["--imatrix", imatrix] if imatrix and os.path.isfile(imatrix) else []
+    dry_run = subprocess.run(
+        [program, *options, "--dry-run", source, quantisation],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return quantised_size(dry_run.stdout) if dry_run.returncode == 0 else 0

@@ -13,6 +13,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Union
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.quantise import Tensor
+
 Value = Union[int, float, bool, str, "list[Any]"]
 
 MAGIC = b"GGUF"
@@ -25,7 +27,20 @@ ARRAY = 9
 #: Longer arrays are vocabularies: they are passed over.
 KEPT_ARRAY = 4096
 MAX_DIMENSIONS = 8
+#: Architectures of GGUFs that make vectors and no text (llama.cpp tag b11434, `llm_arch`).
+EMBEDDING_ARCHITECTURES = frozenset(
+    {
+        "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
+        "eurobert", "gemma-embedding", "llama-embed", "t5encoder",
+    }
+)  # fmt: skip
 VOCABULARY = "tokenizer.ggml.tokens"
+#: Types of tensors by their numbers in a file (ggml.h, tag b11434).
+TENSOR_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K",
+    13: "Q5_K", 14: "Q6_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S",
+    22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 41: "Q1_0", 42: "Q2_0",
+}  # fmt: skip
 
 
 class GgufError(Exception):
@@ -45,6 +60,8 @@ class ModelShape:
         head_count_kv: Key/value heads; a list where layers differ.
         key_length: Width of a key in one head.
         value_length: Width of a value in one head.
+        feed_forward_length: Inner width of the feed-forward network, the widest where layers differ.
+        vocabulary: Tokens.
     """
 
     architecture: str
@@ -55,6 +72,8 @@ class ModelShape:
     head_count_kv: int | list[int] = 0
     key_length: int = 0
     value_length: int = 0
+    feed_forward_length: int = 0
+    vocabulary: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for a manifest."""
@@ -63,11 +82,24 @@ class ModelShape:
 
 @dataclass(frozen=True)
 class Header:
-    """A GGUF's metadata (long arrays left out), and where its tensors' data starts, in bytes."""
+    """What is before a GGUF's data.
+
+    Args:
+        metadata: By key; long arrays are left out.
+        tensors: In the file's order.
+        data_offset: Where their data starts, in bytes.
+        vocabulary: How many tokens it has.
+    """
 
     metadata: dict[str, Value]
-    tensor_count: int
+    tensors: tuple[Tensor, ...]
     data_offset: int
+    vocabulary: int = 0
+
+    @property
+    def tensor_count(self) -> int:
+        """How many tensors it has."""
+        return len(self.tensors)
 
     def problem(self, kind: str) -> str:
         """Return why the file cannot be what it is meant for, model or projector; empty where it can."""
@@ -110,6 +142,8 @@ class Header:
             head_count_kv=numbers("attention.head_count_kv") or numbers("attention.head_count"),
             key_length=number("attention.key_length", head_width),
             value_length=number("attention.value_length", head_width),
+            feed_forward_length=number("feed_forward_length"),
+            vocabulary=self.vocabulary or number("vocab_size"),
         )
 
 
@@ -120,6 +154,8 @@ class _Reader:
         """Start at the file's current position."""
         self.file = file
         self.size = size
+        #: Of the array that was read last.
+        self.length = 0
 
     def take(self, count: int) -> bytes:
         """Return the next bytes."""
@@ -151,6 +187,7 @@ class _Reader:
         if kind != ARRAY or depth > 1:
             raise GgufError(f"value type {kind} is not known")
         item_kind, count = self.scalar("I"), self.scalar("Q")
+        self.length = count
         if count <= KEPT_ARRAY:
             return [self.value(item_kind, depth + 1) for _unused in range(count)]
         if item_kind in SCALARS:
@@ -200,30 +237,38 @@ def read_header(path: str) -> Header:
         GgufError: The file is not a GGUF of a known version, or it ends too early.
         OSError: It cannot be read.
     """
-    size = os.path.getsize(path)
     with open(path, "rb") as file:
-        reader = _Reader(file, size)
-        tensor_count, pair_count = _counts(reader, path)
-        metadata: dict[str, Value] = {}
-        for _unused in range(pair_count):
-            key, kind = reader.text(), reader.scalar("I")
-            value = reader.value(kind)
-            if value is not None:
-                metadata[key] = value
-        last = -1
-        for _unused in range(tensor_count):
-            reader.text()
-            dimensions = reader.scalar("I")
-            if dimensions > MAX_DIMENSIONS:
-                raise GgufError(f"{path} has a tensor of {dimensions} dimensions: it is torn")
-            reader.skip(8 * dimensions + 4)
-            last = max(last, reader.scalar("Q"))
-        alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-        step = alignment if isinstance(alignment, int) and alignment > 0 else DEFAULT_ALIGNMENT
-        data_offset = -(-file.tell() // step) * step
-        if tensor_count and data_offset + last >= size:
-            raise GgufError(f"{path} ends before its last tensor: it is torn")
-        return Header(metadata, tensor_count, data_offset)
+        return parse_header(file, os.path.getsize(path), path)
+
+
+def parse_header(file: IO[bytes], size: int, path: str) -> Header:
+    """Read a GGUF's header from a file of a size; raises as `read_header` does, and names the path."""
+    reader = _Reader(file, size)
+    tensor_count, pair_count = _counts(reader, path)
+    metadata: dict[str, Value] = {}
+    vocabulary = 0
+    for _unused in range(pair_count):
+        key, kind = reader.text(), reader.scalar("I")
+        value = reader.value(kind)
+        if value is not None:
+            metadata[key] = value
+        if key == VOCABULARY:
+            vocabulary = reader.length
+    tensors = []
+    last = -1
+    for _unused in range(tensor_count):
+        name, dimensions = reader.text(), reader.scalar("I")
+        if dimensions > MAX_DIMENSIONS:
+            raise GgufError(f"{path} has a tensor of {dimensions} dimensions: it is torn")
+        shape = tuple(reader.scalar("Q") for _dimension in range(dimensions))
+        tensors.append(Tensor(name, shape, TENSOR_TYPES.get(reader.scalar("I"), "F32")))
+        last = max(last, reader.scalar("Q"))
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    step = alignment if isinstance(alignment, int) and alignment > 0 else DEFAULT_ALIGNMENT
+    data_offset = -(-file.tell() // step) * step
+    if tensors and data_offset + last >= size:
+        raise GgufError(f"{path} ends before its last tensor: it is torn")
+    return Header(metadata, tuple(tensors), data_offset, vocabulary)
 
 
 def checked_header(path: str, kind: str) -> Header:

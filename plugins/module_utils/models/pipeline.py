@@ -14,6 +14,8 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url, token_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import (
+    AUTO,
+    LADDER,
     NONE,
     CatalogueError,
     Found,
@@ -68,6 +70,10 @@ class Inputs:
     keep: int
     layout: Layout
     tools: Tools
+    hf_endpoint: str = ""
+    hf_token: str = ""
+    #: Names of the models whose quantisation is chosen, whether it has been or not.
+    auto: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, values: Mapping[str, Any], problems: Problems) -> Inputs:
@@ -82,6 +88,7 @@ class Inputs:
         paths = {name: as_path(values[name], name, LEAST_NAMES.get(name, 1), problems) for name in PATHS}
         models: list[Model] = []
         receive: dict[str, Mapping[str, Any]] = {}
+        auto: list[str] = []
         url = str(values["receive_url"] or "")
         keep = 1
         if present:
@@ -90,7 +97,10 @@ class Inputs:
             except CatalogueError as error:
                 problems.found += str(error).splitlines()
             else:
+                chosen = _quantisations(values["quantisations"], problems)
                 models = _named(models, as_texts(values["names"], "names", problems), problems)
+                auto = [model.name for model in models if model.quantisation == AUTO]
+                models = [model.as_quantised(chosen.get(model.name, "")) for model in models]
             keep = as_int(values["keep"], "keep", 1, 1000, problems)
             receive = _manifests(values["receive"], problems)
             for name, address in (("receive_url", url), ("hf_endpoint", str(values["hf_endpoint"] or ""))):
@@ -113,6 +123,9 @@ class Inputs:
             keep=keep,
             layout=Layout(paths["path"], paths["cache_path"]),
             tools=Tools(paths["python"], paths["converter_dir"], paths["quantize"]),
+            hf_endpoint=str(values["hf_endpoint"] or ""),
+            hf_token=str(values["hf_token"] or "").strip(),
+            auto=tuple(auto),
         )
 
 
@@ -123,6 +136,17 @@ def _named(models: list[Model], names: Sequence[str], problems: Problems) -> lis
         if name not in known:
             problems.add("names", f"there is no model {name} in model_pipeline_models.")
     return [model for model in models if not names or model.name in names]
+
+
+def _quantisations(raw: object, problems: Problems) -> dict[str, str]:
+    """Read what `auto` has been found to be, by the model's name."""
+    if not isinstance(raw, Mapping):
+        problems.add("quantisations", f"{raw!r} is not a dictionary; give a type by the name of each model.")
+        return {}
+    for name, kind in raw.items():
+        if kind not in LADDER:
+            problems.add("quantisations", f"{kind!r} of {name} is not one of {', '.join(LADDER)}.")
+    return {str(name): str(kind) for name, kind in raw.items()}
 
 
 def _manifests(raw: object, problems: Problems) -> dict[str, Mapping[str, Any]]:
@@ -148,6 +172,26 @@ class Live:
     damage: str = ""
     unknown: Sequence[str] = ()
     found: Found = field(default_factory=Found)
+
+
+def settled(model: Model, manifest: Mapping[str, Any]) -> Model:
+    """Return an entry with what it was quantised to in place of `auto`, where that is what is published.
+
+    It stays so: a type that is chosen anew with every run would be another whenever a device is left out or does not
+    answer.
+    """
+    found = model.as_quantised(str(manifest.get("quantisation") or ""))
+    return found if manifest.get("inputs_digest") == found.inputs_digest() else model
+
+
+def unchosen(models: Sequence[Model]) -> list[str]:
+    """Return for which models `auto` has not been decided, one sentence each."""
+    return [
+        f"model_pipeline_quantisations: has no type for {model.name}, whose quantisation is auto; run "
+        "playbooks/site.yml, which chooses one for all devices, or name one here."
+        for model in models
+        if model.quantisation == AUTO
+    ]
 
 
 def difference(model: Model, live: Live) -> str:

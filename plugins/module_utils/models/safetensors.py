@@ -9,6 +9,7 @@ import math
 import os
 import struct
 from collections.abc import Iterable
+from typing import IO
 
 #: Bytes that an element takes in a GGUF of that type (ggml's block sizes: q8_0 = 34 bytes for 32 elements).
 #: `auto` is f16 or bf16.
@@ -30,15 +31,20 @@ def shapes(path: str) -> dict[str, list[int]]:
         SafetensorsError: It is not a whole safetensors header.
     """
     with open(path, "rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= os.path.getsize(path) - 8:
-            raise SafetensorsError(f"{path} is not a safetensors file, or a torn one")
-        try:
-            header = json.loads(file.read(length))
-            return {name: list(about["shape"]) for name, about in header.items() if name != "__metadata__"}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SafetensorsError(f"{path} has a header that cannot be read: {error}") from error
+        return parse_shapes(file, os.path.getsize(path), path)
+
+
+def parse_shapes(file: IO[bytes], size: int, path: str) -> dict[str, list[int]]:
+    """Return the shapes of the tensors in a file of a size; raises as `shapes` does, and names the path."""
+    start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if not 2 <= length <= size - 8:
+        raise SafetensorsError(f"{path} is not a safetensors file, or a torn one")
+    try:
+        header = json.loads(file.read(length))
+        return {name: list(about["shape"]) for name, about in header.items() if name != "__metadata__"}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SafetensorsError(f"{path} has a header that cannot be read: {error}") from error
 
 
 def gguf_bytes(tensors: Iterable[tuple[str, list[int]]], outtype: str, projector: bool = False) -> int:

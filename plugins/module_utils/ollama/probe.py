@@ -20,7 +20,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import (
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access, RegistryError
-from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import memory, publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
@@ -122,6 +122,19 @@ def registry_weights(model: Model, access: Access) -> tuple[int, str]:
         return 0, f"{model.name}: its size is not known ({error})"
 
 
+def sized(model: Model, weights: int, held: bool) -> decide.Size:
+    """Return the size of a model, with what it takes beside its weights where its published file's manifest tells."""
+    shape = read_json(os.path.join(os.path.dirname(model.path), publish.MANIFEST)) if model.path else {}
+    return decide.Size(
+        model.name,
+        weights,
+        held,
+        context=int(model.parameters.get("num_ctx") or 0),
+        kv_per_token=memory.kv_bytes_per_token(shape) if shape else 0,
+        compute_per_token=memory.compute_bytes_per_token(shape),
+    )
+
+
 def model_sizes(models: Sequence[Model], models_dir: str, access: Access, notes: list[str]) -> list[decide.Size]:
     """Return what models weigh: as they are here, as their files are here, or as their registries report.
 
@@ -135,9 +148,9 @@ def model_sizes(models: Sequence[Model], models_dir: str, access: Access, notes:
     def size(model: Model) -> tuple[decide.Size, str]:
         parts = read_manifest(decide.manifest_path(models_dir, model.name))
         if parts:
-            return decide.Size(model.name, sum(part["size"] for part in parts), True), ""
+            return sized(model, sum(part["size"] for part in parts), held=True), ""
         if model.path:
-            return decide.Size(model.name, os.path.getsize(model.path) if os.path.isfile(model.path) else 0, False), ""
+            return sized(model, os.path.getsize(model.path) if os.path.isfile(model.path) else 0, held=False), ""
         if not model.digest:
             return decide.Size(model.name, 0, False), ""
         weights, note = registry_weights(model, access)

@@ -23,6 +23,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.daemon import Wanted
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access, Image, parse_image
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jetson import matrix as jetson_matrix
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import memory
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import url_problem
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import models as ollama_models
 
@@ -78,6 +79,11 @@ OWN_VARIABLES = (
 #: Variables with an input for all that goes out, in either case.
 PROXY_VARIABLES = tuple(name for key in PROXIES for name in (key, key.upper()))
 MIB = 1 << 20
+#: What to do where models do not fit.
+REMEDY = (
+    "Take a smaller model or quantisation, less jetson_ollama_context_length or jetson_ollama_max_loaded_models, or a "
+    "lower jetson_ollama_memory_overhead_mib (KV cache and CUDA beside the weights)."
+)
 
 
 @dataclass(frozen=True)
@@ -456,11 +462,23 @@ def check_gpu(inputs: Inputs, real_jetson: bool, unfit: Problems) -> None:
 
 @dataclass(frozen=True)
 class Size:
-    """What is known about a model's weight. Bytes; 0 where nothing is known."""
+    """What is known about a model's weight. Bytes; 0 where nothing is known.
+
+    Args:
+        name: Of the model.
+        weights: Of its files.
+        held: Whether Ollama has it.
+        context: Tokens of one conversation; 0: as the server has it.
+        kv_per_token: f16 KV cache of a token.
+        compute_per_token: Intermediate results for a token of a micro batch.
+    """
 
     name: str
     weights: int
     held: bool
+    context: int = 0
+    kv_per_token: int = 0
+    compute_per_token: int = 0
 
 
 def check_contexts(inputs: Inputs, problems: Problems) -> None:
@@ -475,28 +493,47 @@ def check_contexts(inputs: Inputs, problems: Problems) -> None:
             )
 
 
+def room_of(inputs: Inputs, memory_mib: int) -> memory.Room:
+    """Return what the models that are loaded at a time may take."""
+    return memory.Room(memory_mib, inputs.memory_reserve_mib, loaded=inputs.max_loaded_models)
+
+
+def ask_of(inputs: Inputs, name: str, context: int) -> memory.Ask:
+    """Return what a loaded model asks for beside its weights; a context of 0 is the server's."""
+    return memory.Ask(
+        service=name,
+        model=name,
+        context=context or inputs.context_length,
+        parallel=inputs.num_parallel,
+        kv_cache_type=inputs.kv_cache_type,
+        overhead_mib=inputs.memory_overhead_mib,
+        # KV cache and CUDA, by the input's own words.
+        covered=True,
+    )
+
+
+def weights_of(size: Size) -> memory.Weights:
+    """Return what of a model counts for memory."""
+    return memory.Weights(
+        size.weights,
+        kv_per_token=size.kv_per_token,
+        compute_per_token=size.compute_per_token,
+        source="the files that Ollama has" if size.held else "its registry",
+    )
+
+
 def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, unfit: Problems) -> None:
     """Refuse models that do not fit the board's memory, with the numbers."""
-    budget = memory_mib - inputs.memory_reserve_mib
-    if budget < 512:
+    room = room_of(inputs, memory_mib)
+    if room.budget < 512:
         unfit.add(
             "memory_reserve_mib",
-            f"{inputs.memory_reserve_mib} MiB of the board's {memory_mib} MiB leave {budget} MiB; lower it.",
+            f"{room.reserve} MiB of the board's {memory_mib} MiB leave {room.budget} MiB; lower it.",
         )
         return
-    largest = sorted(sizes, key=lambda size: size.weights, reverse=True)[: inputs.max_loaded_models]
-    needs = [(size.name, -(-size.weights // MIB)) for size in largest if size.weights]
-    total = sum(weights + inputs.memory_overhead_mib for _unused, weights in needs)
-    if total <= budget:
-        return
-    detail = "; ".join(f"{name} {weights} MiB of weights + {inputs.memory_overhead_mib} MiB" for name, weights in needs)
-    unfit.add(
-        "models",
-        f"what is loaded at a time needs {total} MiB ({detail}), the board has {memory_mib} MiB of which "
-        f"{inputs.memory_reserve_mib} MiB are kept for the system: {budget} MiB are left. Take a smaller model or "
-        "quantisation, less jetson_ollama_max_loaded_models, or a lower jetson_ollama_memory_overhead_mib (KV cache "
-        "and CUDA beside the weights).",
-    )
+    needs = [memory.need(ask_of(inputs, size.name, size.context), weights_of(size)) for size in sizes if size.weights]
+    if room.excess(needs) > 0:
+        unfit.add("models", f"what is loaded at a time {memory.total_text(room, needs)} {REMEDY}")
 
 
 def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, unfit: Problems) -> None:

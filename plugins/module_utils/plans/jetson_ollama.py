@@ -8,6 +8,7 @@ import glob
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -463,6 +464,21 @@ class Comparison:
         ]
 
 
+def memory_of(
+    inputs: decide.Inputs, listed: Sequence[Model], sizes: Sequence[decide.Size], memory_mib: int
+) -> dict[str, Any]:
+    """Return what the models ask for and what is known of them here; it is added up over all hosts (fleet/fit.py)."""
+    asks, weights = [], {}
+    known = {size.name: size for size in sizes if size.weights}
+    for model in listed:
+        ask = decide.ask_of(inputs, model.name, int(model.parameters.get("num_ctx") or 0))
+        name = model.published or model.name
+        asks.append(asdict(replace(ask, model=name)))
+        if model.name in known:
+            weights[name] = decide.weights_of(known[model.name]).as_dict()
+    return {"room": asdict(decide.room_of(inputs, memory_mib)), "asks": asks, "weights": weights}
+
+
 def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader) -> Plan:
     """Return the plan of inputs that are good: whether this host can serve by them, and what differs."""
     unfit, jetson = Problems(prefix=f"{decide.ROLE}_"), reader.host.jetson
@@ -479,8 +495,9 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
     sizes = probe.model_sizes(models.wanted, inputs.models_dir, inputs.access, reader.notes)
     decide.check_memory(inputs, sizes, reader.host.device["memory_mib"], unfit)
     decide.check_disk(inputs, sizes, free_mib(inputs.models_dir), unfit)
+    summed = {"memory": memory_of(inputs, listed, sizes, reader.host.device["memory_mib"])}
     if unfit.found or image is None:
-        return Plan(unfit=unfit.found)
+        return Plan(unfit=unfit.found, needs=summed)
 
     compared = Comparison(reader, inputs, image, nodes, models)
     needs = compared.docker(missing, current, settings)
@@ -497,6 +514,7 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
         not_applicable=compared.not_applicable(),
         needs={
             **needs,
+            **summed,
             "packages": missing,
             "nodes": nodes,
             "container": compared.container,

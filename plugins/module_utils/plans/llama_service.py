@@ -9,7 +9,7 @@ import os
 import pwd
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +233,13 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     if not host.device["systemd"]:
         unfit.add("llama_service", "this host was not booted by systemd; start it with systemd as its init.")
     unfit.found += taken_ports(cast)
+    # What is not here yet is added up over all hosts (fleet/fit.py).
+    asks = [asdict(serving.ask_of(instance, cast.overhead_mib)) for instance in cast.instances]
+    needs = {"memory": {"room": asdict(board.room), "asks": asks, "weights": {}}}
     if problems.found or unfit.found:
-        return Plan(refusals=problems.found, unfit=unfit.found)
+        return Plan(refusals=problems.found, unfit=unfit.found, needs=needs)
     services = decide.services_of(cast, brought, board)
     waiting = decide.waiting_for(cast, brought)
-    return decide.plan_present(cast, brought, services, read_live(cast, services), waiting)
+    found = decide.plan_present(cast, brought, services, read_live(cast, services), waiting)
+    found.needs.update(needs)
+    return found

@@ -8,13 +8,17 @@ only to fetch them: the site-wide look compares a device without knowing them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     DRAFT_END,
     DurableError,
+    free_bytes,
     names_in,
     read_json,
     require_space,
@@ -36,15 +40,18 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     shared_directories,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import pipeline as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models import weigh
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.derive import derived
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import local_path
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import GgufError, checked_header
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.memory import MIB, Weights
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import (
     MANIFEST,
     ManifestError,
     artifacts,
     damage,
 )
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.remote import Access
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
 
 #: How the names of those files end that this role leaves in a model's directory.
@@ -131,6 +138,51 @@ def unusable_files(model: Model, found: Found, layout: Layout) -> list[str]:
     return [f"model_pipeline_models: the source of {model.name}: {sentence}." for sentence in refused]
 
 
+def weigh_models(
+    inputs: decide.Inputs,
+    live: Mapping[str, decide.Live],
+    left: Sequence[Model],
+    which: str,
+    outbound: Mapping[str, str],
+) -> tuple[dict[str, Weights], list[str]]:
+    """Return what models weigh, by name, and why some could not be weighed.
+
+    Args:
+        inputs: The role's.
+        live: What is on the host.
+        left: What is to be prepared or received.
+        which: What is wanted: "" nothing but what manifests have, `pending` also what is to be prepared here, `all` of
+            each its sizes in other quantisations, too.
+        outbound: Variables of the proxies by which this host gets out.
+    """
+    access = Access(inputs.hf_token, outbound)
+    tools = weigh.Tools(inputs.layout, inputs.hf_endpoint, access, inputs.tools.quantize)
+    found: dict[str, Weights] = {}
+    asked: list[Model] = []
+    for model in inputs.models:
+        directory = os.path.join(inputs.layout.models_path, model.name)
+        if model not in left:
+            with contextlib.suppress(ManifestError):
+                manifest = live[model.name].manifest
+                types = which == "all" or bool(which and model.name in inputs.auto and not inputs.receive_url)
+                found[model.name] = weigh.published_weights(model, directory, manifest, types)
+        elif which and not inputs.receive_url:
+            asked.append(model)
+
+    def weighed(model: Model) -> Weights | str:
+        try:
+            return weigh.weigh(model, tools)
+        except weigh.Unknown as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(weighed, asked))
+    for model, answer in zip(asked, answers):  # noqa: B905 (Python 3.9)
+        if isinstance(answer, Weights):
+            found[model.name] = answer
+    return found, [answer for answer in answers if isinstance(answer, str)]
+
+
 def is_models(directory: str) -> bool:
     """Return whether a directory is a model's of this role: it is published, or a part of one has arrived."""
     if read_json(os.path.join(directory, MANIFEST)).get("name") == os.path.basename(directory):
@@ -167,6 +219,14 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         return Plan()
 
     receives = bool(cast.receive_url)
+    root = cast.layout.models_path
+    # What `auto` is: as it was chosen in this run, else as it is published.
+    cast = replace(
+        cast,
+        models=tuple(
+            decide.settled(model, read_json(os.path.join(root, model.name, MANIFEST))) for model in cast.models
+        ),
+    )
     live = {model.name: read_live(model, cast, host) for model in cast.models}
     left = [model for model in cast.models if decide.is_left(model, live[model.name], receives)]
     making = [model for model in left if not receives and "ready" in steps(model, live[model.name].found)]
@@ -175,7 +235,6 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         return Plan(refusals=refusals)
     prepare = [] if receives else [decide.preparation(m, live[m.name].found, cast.layout, cast.tools) for m in left]
 
-    root = cast.layout.models_path
     wanted = [*shared_directories(root), Directory(root)]
     wanted += [Directory(os.path.join(root, model.name)) for model in cast.models]
     cache = Directory(cast.layout.cache_path)
@@ -195,8 +254,10 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     differing = [m for m in cast.models if not access.get(m.name)]
     models = [decide.sentence(model, live[model.name], receives) for model in differing]
     packages = [name for name in decide.PACKAGES if name not in host.packages]
-    waiting = [text for path, text in decide.tools_needed(prepare, cast.tools).items() if not os.path.exists(path)]
+    waiting = decide.unchosen(left) if not inputs.get("weigh") else []
+    waiting += [text for path, text in decide.tools_needed(prepare, cast.tools).items() if not os.path.exists(path)]
     missing = decide.unavailable(left, cast.receive) if receives else []
+    weights, unweighed = weigh_models(cast, live, left, str(inputs.get("weigh") or ""), inputs.get("outbound") or {})
     return Plan(
         unfit=disk_problem(cast, left) if receives else [],
         pending=[
@@ -213,6 +274,13 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
             "unavailable": missing,
             "access": [path for paths in access.values() for path in paths],
             "read": any(one.unknown for one in live.values()) or any(access.values()),
+            # What fits where is decided over all hosts at once (fleet/fit.py).
+            "weights": {name: found.as_dict() for name, found in weights.items()},
+            "unweighed": unweighed,
+            "auto": list(cast.auto),
+            "missing": [model.name for model in left if decide.difference(model, live[model.name])],
+            "prepares": not receives,
+            "disk_free_mib": free_bytes(root) // MIB,
         },
         files={"configure": directories},
     )

@@ -85,6 +85,15 @@ def test_the_books_quantisations(name: str) -> None:
     assert one(quantisation=name.lower()).quantisation == name
 
 
+def test_auto_is_for_what_is_converted() -> None:
+    automatic = one(quantisation="Auto")
+    assert automatic.quantisation == "auto"
+    assert automatic.as_quantised("Q6_K").inputs_digest() == one(quantisation="Q6_K").inputs_digest()
+    assert one().as_quantised("Q6_K") == one()
+    (line,) = problems(entry(source=READY, quantisation="auto"))
+    assert line.startswith("edge_slm_models[0].quantisation: auto chooses what a conversion")
+
+
 @pytest.mark.parametrize(("alias", "name"), sorted(ALIASES.items()))
 def test_aliases(alias: str, name: str) -> None:
     assert one(quantisation=alias).quantisation == name

@@ -14,6 +14,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.status import
     table_rows,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import describe_unit
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 
 ENVIRONMENT = {
     "LLAMA_ARGS": '--model "/models/my model/a.gguf" --alias smollm2 --ctx-size 4096 --parallel 2 --embeddings',
@@ -57,6 +58,20 @@ def test_a_failure_of_one_engine_does_not_hide_the_other() -> None:
     )
     assert [row["health"] for row in table_rows(report)] == ["", "no Ollama at 127.0.0.1"]
     assert [row["board"] for row in table_rows(report)] == ["MAXN", "MAXN"]
+
+
+@pytest.mark.parametrize(
+    ("service", "model", "predicted"), [("s", "m", 5.5), ("ollama", "s", 5.5), ("ollama", "other", 0.0)]
+)
+def test_what_is_measured_has_what_was_predicted_beside_it(service: str, model: str, predicted: float) -> None:
+    weights = {"m": {"size": 2_000_000_000}}
+    memory = {"room": {"memory": 8062}, "asks": [{"service": "s", "model": "m"}], "weights": weights}
+    plans = {"llama_service": Plan(needs={"memory": memory}).as_dict()}
+    found = {**ROW, "service": service, "model": model, "tokens_per_second": 4.6}
+    report = host_report("pi-01", [{"endpoints": [found]}], {}, plans, "Raspberry Pi 5 Model B")
+    assert report["endpoints"][0]["predicted_tokens_per_second"] == predicted
+    (row,) = table_rows(report)
+    assert (row["tokens_per_second"], row["predicted_tokens_per_second"]) == ("4.6", str(predicted or ""))
 
 
 @pytest.mark.parametrize(("share", "words"), [(None, ""), (0, "not proven"), (50.4, "50 %"), (100, "100 %")])

@@ -326,28 +326,6 @@ def test_addresses(listen: str, cidrs: Any, part: str) -> None:
     assert part in "".join(problems.found)
 
 
-LLAMA_3_8B = {"block_count": 32, "head_count": 32, "head_count_kv": 8, "embedding_length": 4096}
-
-
-@pytest.mark.parametrize(
-    ("metadata", "expected"),
-    [
-        (
-            {"block_count": 30, "head_count": 9, "head_count_kv": 3, "embedding_length": 576},
-            2 * 30 * 3 * 64 * 2,
-        ),
-        (LLAMA_3_8B, 131072),
-        ({**LLAMA_3_8B, "head_count_kv": None}, 2 * 32 * 32 * 128 * 2),
-        ({**LLAMA_3_8B, "key_length": 256, "value_length": 64}, 32 * 8 * (256 + 64) * 2),
-        ({**LLAMA_3_8B, "block_count": 2, "head_count_kv": [8, 4]}, 12 * 256 * 2),
-        ({}, serving.UNKNOWN_KV_BYTES_PER_TOKEN),
-        ({"block_count": None, "head_count": None}, serving.UNKNOWN_KV_BYTES_PER_TOKEN),
-    ],
-)
-def test_kv_cache(metadata: dict[str, Any], expected: int) -> None:
-    assert serving.kv_bytes_per_token(metadata) == expected
-
-
 def test_parse_model() -> None:
     files = [artifact("model", "a" * 64, 7).as_dict(), artifact("projector", "b" * 64, 3).as_dict()]
     model = serving.parse_model({"name": "m", "files": files, "context_length": None}, "/models/m")
@@ -358,7 +336,7 @@ def test_parse_model() -> None:
 
 
 def test_memory_is_refused_with_the_numbers() -> None:
-    big = Model("big", "/big", 7000 * serving.MIB, "a", kv_bytes_per_token=131072)
+    big = Model("big", "/big", 7000 * (1 << 20), "a", kv_bytes_per_token=131072)
     instances = [Instance("one", "big"), Instance("two", "smollm2", port=8081)]
     problems = Problems()
     serving.check_memory(instances, {"big": big, "smollm2": MODEL}, BOARD, problems)
@@ -381,8 +359,8 @@ def test_memory_that_fits_is_not_refused() -> None:
 
 
 def test_memory_counts_every_slot_and_the_prompt_cache() -> None:
-    one = serving.memory_needed_mib(Instance("a", "smollm2"), MODEL, BOARD)
-    four = serving.memory_needed_mib(Instance("a", "smollm2", parallel=4, cache_ram_mib=100), MODEL, BOARD)
+    one = serving.memory_needed(Instance("a", "smollm2"), MODEL, BOARD).total
+    four = serving.memory_needed(Instance("a", "smollm2", parallel=4, cache_ram_mib=100), MODEL, BOARD).total
     assert one == 94 + 90 + 256
     assert four == 94 + 360 + 256 + 100
 
@@ -411,16 +389,6 @@ def test_a_context_beyond_the_model_is_refused(context: int, rope: Rope | None, 
     serving.check_models([Instance("a", "smollm2", context=context, rope=rope)], {"smollm2": MODEL}, problems)
     assert len(problems.found) == bool(parts)
     assert [part for part in parts if part not in problems.found[0]] == []
-
-
-@pytest.mark.parametrize(
-    ("kv_cache_type", "bytes_per_token"),
-    [("f32", 46080), ("f16", 23040), ("bf16", 23040), ("q8_0", 12240), ("q4_0", 6480), ("iq4_nl", 6480)],
-)
-def test_the_kv_cache_counts_by_its_type(kv_cache_type: str, bytes_per_token: int) -> None:
-    model = Model("m", "/m", 1, "a", kv_bytes_per_token=23040)
-    instance = Instance("a", "m", context=1000, parallel=2, kv_cache_type=kv_cache_type)
-    assert serving.cache_bytes(instance, model) == 2000 * bytes_per_token
 
 
 @pytest.mark.parametrize(
@@ -461,7 +429,7 @@ def test_a_model_of_embeddings_is_not_asked_for_text(architecture: str, embeddin
 
 @pytest.mark.parametrize(("size_mib", "seconds"), [(0, 60), (94, 69), (4170, 477)])
 def test_start_timeout_grows_with_the_model(size_mib: int, seconds: int) -> None:
-    model = Model("m", "/m", size_mib * serving.MIB, "a")
+    model = Model("m", "/m", size_mib * (1 << 20), "a")
     assert serving.start_timeout_seconds(model, BOARD) == seconds
 
 

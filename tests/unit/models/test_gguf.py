@@ -44,7 +44,9 @@ LLAMA = [
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_shape(tmp_path: Path, version: int) -> None:
-    path = file(tmp_path / "m", [*LLAMA, number("llama.attention.head_count_kv", 3)], version=version)
+    tokens = pair("tokenizer.ggml.tokens", ARRAY, struct.pack("<IQ", STRING, 2) + text("a") + text("b"))
+    more = [number("llama.attention.head_count_kv", 3), number("llama.feed_forward_length", 1536), tokens]
+    path = file(tmp_path / "m", [*LLAMA, *more], version=version)
     assert read_header(path).shape().as_dict() == {
         "architecture": "llama",
         "context_length": 8192,
@@ -54,6 +56,8 @@ def test_shape(tmp_path: Path, version: int) -> None:
         "head_count_kv": 3,
         "key_length": 64,
         "value_length": 64,
+        "feed_forward_length": 1536,
+        "vocabulary": 2,
     }
 
 

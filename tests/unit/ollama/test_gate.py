@@ -198,7 +198,7 @@ def test_rows_of_status(version: str) -> None:
         None,
     )
     # These are the table's own.
-    assert set(COLUMNS) - set(row) == {"host", "gpu", "board"}
+    assert set(COLUMNS) - set(row) == {"host", "gpu", "board", "predicted_tokens_per_second"}
 
 
 def test_a_model_that_was_changed_is_not_in_sync() -> None:

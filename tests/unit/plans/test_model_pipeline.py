@@ -16,6 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import D
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import parse_catalogue
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import state
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish as publishing
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.memory import Weights
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans import model_pipeline
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
 
@@ -326,3 +327,73 @@ def test_of_a_catalogue_only_what_is_named_is_wanted(tmp_path: Path) -> None:
     # A wrong entry is refused by its number in the whole catalogue, also by hosts that do not want it.
     wrong = ask(tmp_path, models=[READY, {**READY, "name": "x y"}], names=["m"]).refusals
     assert wrong[0].startswith("model_pipeline_models[1].name")
+
+
+AUTOMATIC = {**REPO, "quantisation": "auto"}
+
+
+@pytest.mark.parametrize("url", ["", URL])
+@pytest.mark.parametrize(
+    ("chosen", "pending"),
+    [
+        # Nothing has been chosen in this run: what is published is what it was.
+        ({}, []),
+        ({"m": "Q5_K_M"}, []),
+        ({"m": "Q8_0"}, ["model m: is an older version"]),
+    ],
+)
+def test_auto_is_what_is_published_until_another_is_chosen(
+    tmp_path: Path, url: str, chosen: dict[str, str], pending: list[str]
+) -> None:
+    published(tmp_path, {**REPO, "quantisation": "Q5_K_M"}, quantisation="Q5_K_M")
+    found = ask(tmp_path, models=[AUTOMATIC], quantisations=chosen, receive_url=url)
+    assert (found.refusals, [one for one in found.pending if "cache" not in one]) == ([], pending)
+    assert found.needs["auto"] == ["m"]
+
+
+def test_what_is_published_of_another_entry_is_not_taken_for_auto(tmp_path: Path) -> None:
+    other = {**REPO, "source": {"repo": "org/other", "revision": "0" * 40}, "quantisation": "Q5_K_M"}
+    published(tmp_path, other, quantisation="Q5_K_M")
+    assert "model m: is an older version" in ask(tmp_path, models=[AUTOMATIC]).pending
+
+
+def test_auto_waits_until_it_is_chosen_and_the_look_asks_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        model_pipeline.weigh, "weigh", lambda model, _tools: Weights(7, quantisation=model.quantisation)
+    )
+    alone = ask(tmp_path, models=[AUTOMATIC])
+    assert any("run playbooks/site.yml, which chooses one" in one for one in alone.waiting)
+    look = ask(tmp_path, models=[AUTOMATIC], weigh="pending")
+    assert not any("run playbooks/site.yml" in one for one in look.waiting)
+    assert (look.needs["weights"]["m"]["quantisation"], look.needs["missing"]) == ("auto", ["m"])
+    named = ask(tmp_path, models=[AUTOMATIC], quantisations={"m": "Q4_K_M"})
+    assert named.needs["prepare"][0]["quantised"]["quantisation"] == "Q4_K_M"
+
+
+def test_a_source_is_asked_in_a_look_alone_and_only_where_the_model_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def weighed(model: Any, tools: Any) -> Weights:
+        asked.append((model.name, tools.endpoint))
+        raise model_pipeline.weigh.Unknown("model m: its size is not known (no answer)")
+
+    monkeypatch.setattr(model_pipeline.weigh, "weigh", weighed)
+    ask(tmp_path)
+    ask(tmp_path, receive_url=URL, weigh="all")
+    assert asked == []
+    found = ask(tmp_path, weigh="pending")
+    assert asked == [("m", "https://huggingface.co")]
+    assert (found.needs["unweighed"], found.needs["weights"]) == (["model m: its size is not known (no answer)"], {})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"), [("Q8_0", "is not a dictionary"), ({"m": "IQ1_S"}, "'IQ1_S' of m is not one of Q8_0")]
+)
+def test_what_auto_cannot_be(tmp_path: Path, chosen: object, message: str) -> None:
+    (refusal,) = ask(tmp_path, models=[AUTOMATIC], quantisations=chosen).refusals
+    assert refusal.startswith("model_pipeline_quantisations: ")
+    assert message in refusal
