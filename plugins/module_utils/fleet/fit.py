@@ -36,12 +36,14 @@ class Engine:
         room: What there is for it.
         asks: Of its services.
         weights: What is known on the device alone, by the model's name.
+        refusal: Why its role refuses what is on the device already, without the name of its input; '' where it fits.
     """
 
     role: str
     room: Room
     asks: tuple[Ask, ...]
     weights: Mapping[str, Weights]
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,6 @@ class Host:
         prepares: Whether it makes them of their sources.
         auto: Names of the models whose quantisation is chosen.
         disk_free_mib: Where models go; None where it was not asked.
-        unfit: Whether its own plans refuse already.
     """
 
     board: str = ""
@@ -68,7 +69,6 @@ class Host:
     prepares: bool = False
     auto: tuple[str, ...] = ()
     disk_free_mib: int | None = None
-    unfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ class Fitting:
     Attributes:
         unfit: By host, what does not fit there.
         quantisations: By model, what `auto` is.
+        withdrawn: By host, refusals of its roles that no longer hold with what `auto` is now.
         pending: By host, models that `auto` now has another type for than is published.
         rows: Every service on every device.
         notes: What is not known, and why.
@@ -136,6 +137,7 @@ class Fitting:
 
     unfit: dict[str, list[str]] = field(default_factory=dict)
     quantisations: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, list[str]] = field(default_factory=dict)
     pending: dict[str, list[str]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -149,7 +151,8 @@ def host_of(plans: Mapping[str, Mapping[str, Any]], board: str) -> Host:
         found = ((plans.get(role) or {}).get("needs") or {}).get("memory")
         if found:
             weights = {name: Weights.of(values) for name, values in found["weights"].items()}
-            engines.append(Engine(role, Room(**found["room"]), tuple(Ask(**ask) for ask in found["asks"]), weights))
+            asks = tuple(Ask(**ask) for ask in found["asks"])
+            engines.append(Engine(role, Room(**found["room"]), asks, weights, str(found.get("refusal") or "")))
     return Host(
         board=board,
         engines=tuple(engines),
@@ -159,7 +162,6 @@ def host_of(plans: Mapping[str, Mapping[str, Any]], board: str) -> Host:
         prepares=bool(pipeline.get("prepares")),
         auto=tuple(pipeline.get("auto") or ()),
         disk_free_mib=pipeline.get("disk_free_mib"),
-        unfit=any(plan.get("unfit") or plan.get("refusals") for plan in plans.values()),
     )
 
 
@@ -253,7 +255,9 @@ def decide(hosts: Mapping[str, Host]) -> Fitting:
         wanted = fleet.wanted(name, engine)
         needs = [memory.need(*one) for one in wanted]
         # What is on the device is refused there; here it is what is yet to come.
-        if engine.room.excess(needs) > 0 and not hosts[name].unfit:
+        if engine.refusal and engine.room.excess(needs) <= 0:
+            fitting.withdrawn.setdefault(name, []).append(engine.refusal)
+        elif engine.room.excess(needs) > 0 and not engine.refusal:
             instead = memory.alternatives(engine.room, wanted, LADDER)
             remedy = f"Instead fits {', or '.join(instead)}." if instead else NOTHING
             text = memory.total_text(engine.room, needs)

@@ -118,7 +118,9 @@ def judge(looks: Mapping[str, Look]) -> Verdict:
             for sentence in plan["refusals"]:
                 found_on.setdefault(sentence, []).append(host)
                 verdict.refused.setdefault(host, []).append(sentence)
-        reasons = [sentence for plan in plans.values() for sentence in plan["unfit"]] + in_vain(plans)
+        withdrawn = fitting.withdrawn.get(host, [])
+        unfit = (sentence for plan in plans.values() for sentence in plan["unfit"])
+        reasons = [sentence for sentence in unfit if sentence.partition(": ")[2] not in withdrawn] + in_vain(plans)
         reasons += fitting.unfit.get(host, [])
         if look.failure:
             reasons = [look.failure]

@@ -493,9 +493,12 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
     decide.check_gpu(inputs, jetson["real_jetson"], unfit)
     models = probe.Models.read(inputs, listed, unfit)
     sizes = probe.model_sizes(models.wanted, inputs.models_dir, inputs.access, reader.notes)
+    known = len(unfit.found)
     decide.check_memory(inputs, sizes, reader.host.device["memory_mib"], unfit)
+    refusal = "".join(sentence.partition(": ")[2] for sentence in unfit.found[known:])
     decide.check_disk(inputs, sizes, free_mib(inputs.models_dir), unfit)
-    summed = {"memory": memory_of(inputs, listed, sizes, reader.host.device["memory_mib"])}
+    memory = memory_of(inputs, listed, sizes, reader.host.device["memory_mib"])
+    summed = {"memory": {**memory, "refusal": refusal}}
     if unfit.found or image is None:
         return Plan(unfit=unfit.found, needs=summed)
 

@@ -230,12 +230,14 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         load_mib_per_second=cast.load_mib_per_second,
     )
     serving.check_memory(cast.instances, brought.models, board, unfit)
+    refusal = "".join(sentence.partition(": ")[2] for sentence in unfit.found)
     if not host.device["systemd"]:
         unfit.add("llama_service", "this host was not booted by systemd; start it with systemd as its init.")
     unfit.found += taken_ports(cast)
     # What is not here yet is added up over all hosts (fleet/fit.py).
     asks = [asdict(serving.ask_of(instance, cast.overhead_mib)) for instance in cast.instances]
-    needs = {"memory": {"room": asdict(board.room), "asks": asks, "weights": {}}}
+    memory = {"room": asdict(board.room), "asks": asks, "weights": {}, "refusal": refusal}
+    needs = {"memory": memory}
     if problems.found or unfit.found:
         return Plan(refusals=problems.found, unfit=unfit.found, needs=needs)
     services = decide.services_of(cast, brought, board)

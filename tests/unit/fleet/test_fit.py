@@ -65,7 +65,26 @@ def test_what_nothing_helps_is_refused_with_that() -> None:
 
 
 def test_what_the_device_has_refused_is_not_refused_twice() -> None:
-    assert decide({"pi-01": pi(PI_4, "seven", weights={"seven": SEVEN}, unfit=True)}).unfit == {}
+    refusing = replace(engine(PI_4, "seven"), refusal="the services need more")
+    fitting = decide({"pi-01": Host(engines=(refusing,), weights={"seven": SEVEN})})
+    assert (fitting.unfit, fitting.withdrawn) == ({}, {})
+
+
+def test_what_auto_now_makes_fit_is_no_longer_refused() -> None:
+    published = replace(SEVEN, size=5666 * MIB, quantisation="Q6_K", fetched=0)
+    needs = memory_needs(PI_4)
+    needs["memory"]["refusal"] = "the services need more"
+    pipeline = {"weights": {"seven": replace(published, types={}).as_dict()}, "auto": ["seven"], "missing": []}
+    unfit = ["edge_slm_services: the services need more"]
+    found = plans(model_pipeline={"needs": pipeline}, llama_service={"needs": needs, "unfit": unfit})
+    maker = {"weights": {"seven": published.as_dict()}, "auto": ["seven"], "missing": [], "prepares": True}
+    looks = {
+        "builder-01": Look(("builder",), plans(model_pipeline={"needs": maker})),
+        "pi-01": Look(("pi",), found),
+    }
+    verdict = judge(looks)
+    assert (verdict.dropped, verdict.fitting.quantisations) == ({}, {"seven": "Q2_K"})
+    assert verdict.enter == {"builder-01": ["model_pipeline"], "pi-01": ["model_pipeline", "llama_service"]}
 
 
 def test_services_share_the_memory() -> None:
@@ -191,7 +210,7 @@ def looked(memory: int, have: Weights | None = None) -> Look:
 def test_plans_tell_what_counts() -> None:
     host = host_of(looked(PI_4, SEVEN).plans, "board")
     assert host.engines == (engine(PI_4, "seven"),)
-    assert (host.weights, host.auto, host.board, host.unfit) == ({"seven": SEVEN}, ("seven",), "board", False)
+    assert (host.weights, host.auto, host.board) == ({"seven": SEVEN}, ("seven",), "board")
     assert host_of({}, "") == Host()
 
 
