@@ -30,7 +30,7 @@ def test_a_page_without_a_place_for_a_table_is_an_error() -> None:
         # The book's own question: a 4 GB Pi takes its model as Q2_K, and a 6 GB one as Q4_K_M.
         ("Pi 4 GB", "Mistral 7B", "Q2_K"),
         ("Pi 6 GB", "Mistral 7B", "Q4_K_M"),
-        ("Pi 8 GB", "Qwen2.5 14B", "Q2_K"),
+        ("Pi 8 GB", "Qwen2.5 14B", "Q3_K_S"),
         ("AGX Orin 64 GB", "Qwen2.5 14B", "Q8_0"),
     ],
 )

@@ -187,6 +187,8 @@ class Model:
     kv_bytes_per_token: int = UNKNOWN_KV_BYTES_PER_TOKEN
     #: Intermediate results for one token of a micro batch.
     compute_bytes_per_token: int = 0
+    #: The same where it makes embeddings.
+    scores_bytes_per_token: int = 0
     #: Numbers in a key and in a value of one head.
     head_lengths: tuple[int, int] = (0, 0)
 
@@ -199,6 +201,7 @@ class Model:
             context_length=self.context_length,
             kv_per_token=self.kv_bytes_per_token,
             compute_per_token=self.compute_bytes_per_token,
+            scores_per_token=self.scores_bytes_per_token,
         )
 
 
@@ -551,6 +554,7 @@ def parse_model(manifest: Mapping[str, Any], directory: str) -> Model:
         context_length=memory.count(manifest.get("context_length")),
         kv_bytes_per_token=memory.kv_bytes_per_token(manifest),
         compute_bytes_per_token=memory.compute_bytes_per_token(manifest),
+        scores_bytes_per_token=memory.scores_bytes_per_token(manifest),
         head_lengths=(memory.count(manifest.get("key_length")), memory.count(manifest.get("value_length"))),
     )
 
@@ -565,8 +569,7 @@ def ask_of(instance: Instance, overhead_mib: int) -> memory.Ask:
         kv_cache_type=instance.kv_cache_type,
         cache_ram_mib=instance.cache_ram_mib,
         overhead_mib=overhead_mib,
-        # An embedding is made in one piece.
-        micro_batch=0 if instance.embeddings else MICRO_BATCH,
+        embeddings=instance.embeddings,
     )
 
 

@@ -69,14 +69,22 @@ def kv_bytes_per_token(shape: Mapping[str, Any]) -> int:
 def compute_bytes_per_token(shape: Mapping[str, Any]) -> int:
     """Return the bytes of intermediate results for one token of a micro batch; 0 where the shape does not tell.
 
-    llama.cpp reserves them for the largest step of its graph: the scores of the whole vocabulary, or the feed-forward
-    network's inner vectors, each beside one vector of the model's width, in f32. (With flash attention, which
-    llama-server takes by itself, attention needs less than either.)
+    llama.cpp reserves, in f32, three inner vectors of the feed-forward network and five of the model's width (measured,
+    tag b11434, with flash attention, which llama-server takes by itself).
     """
-    scores = shape.get("architecture") not in EMBEDDING_ARCHITECTURES
-    vocabulary, inner = count(shape.get("vocabulary")) * scores, count(shape.get("feed_forward_length"))
-    width = count(shape.get("embedding_length"))
-    return 4 * (max(vocabulary, 3 * inner) + width) if vocabulary or inner else 0
+    inner = count(shape.get("feed_forward_length"))
+    return 4 * (3 * inner + 5 * count(shape.get("embedding_length"))) if inner else 0
+
+
+def scores_bytes_per_token(shape: Mapping[str, Any]) -> int:
+    """Return the same for a model that makes embeddings though it was made for text.
+
+    llama-server then reserves the scores of the whole vocabulary for every token, not for the last one alone.
+    """
+    if shape.get("architecture") in EMBEDDING_ARCHITECTURES:
+        return 0
+    vocabulary = count(shape.get("vocabulary"))
+    return 4 * (vocabulary + 6 * count(shape.get("embedding_length"))) if vocabulary else 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class Weights:
         context_length: Tokens that it was trained for.
         kv_per_token: f16 KV cache of a token.
         compute_per_token: Intermediate results for a token of a micro batch.
+        scores_per_token: The same where it makes embeddings.
         types: Its sizes in other quantisations that can be made of its source.
         fetched: What has to be downloaded to make it.
         source: Where the sizes are from.
@@ -101,6 +110,7 @@ class Weights:
     context_length: int = 0
     kv_per_token: int = UNKNOWN_KV_BYTES_PER_TOKEN
     compute_per_token: int = 0
+    scores_per_token: int = 0
     types: Mapping[str, int] = field(default_factory=dict)
     fetched: int = 0
     source: str = ""
@@ -112,6 +122,7 @@ class Weights:
             context_length=count(shape.get("context_length")),
             kv_per_token=kv_bytes_per_token(shape),
             compute_per_token=compute_bytes_per_token(shape),
+            scores_per_token=scores_bytes_per_token(shape),
             **known,
         )
 
@@ -142,7 +153,7 @@ class Ask:
         cache_ram_mib: Memory for prompts of earlier conversations.
         overhead_mib: What it takes beside all of these.
         covered: The overhead covers KV cache and intermediate results as far as it reaches.
-        micro_batch: Tokens that are computed at once; 0: the whole context.
+        embeddings: Whether it makes embeddings, each in one piece; else tokens are computed by micro batches.
     """
 
     service: str
@@ -153,7 +164,7 @@ class Ask:
     cache_ram_mib: int = 0
     overhead_mib: int = 0
     covered: bool = False
-    micro_batch: int = MICRO_BATCH
+    embeddings: bool = False
 
     def tokens(self, weights: Weights) -> int:
         """Return the context of one conversation."""
@@ -163,6 +174,13 @@ class Ask:
         """Return the KV cache of all conversations."""
         tokens = self.tokens(weights) * self.parallel
         return tokens * weights.kv_per_token * KV_CACHE_TYPES[self.kv_cache_type] // KV_CACHE_TYPES["f16"]
+
+    def compute_bytes(self, weights: Weights) -> int:
+        """Return what is reserved for intermediate results, with the mask of attention, which is f16."""
+        tokens = self.tokens(weights)
+        batch = tokens if self.embeddings else min(MICRO_BATCH, tokens)
+        each = max(weights.compute_per_token, weights.scores_per_token if self.embeddings else 0)
+        return batch * (each + 2 * tokens) if each else 0
 
 
 @dataclass(frozen=True)
@@ -205,12 +223,11 @@ class Need:
 def need(ask: Ask, weights: Weights) -> Need:
     """Return what a service takes."""
     kv_cache = whole_mib(ask.kv_bytes(weights))
-    tokens = ask.tokens(weights)
-    compute = whole_mib(weights.compute_per_token * (ask.micro_batch or tokens))
+    compute = whole_mib(ask.compute_bytes(weights))
     overhead = max(0, ask.overhead_mib - kv_cache - compute) if ask.covered else ask.overhead_mib
     return Need(
         ask=ask,
-        tokens=tokens,
+        tokens=ask.tokens(weights),
         weights=whole_mib(weights.size),
         projector=whole_mib(weights.projector),
         kv_cache=kv_cache,

@@ -121,7 +121,7 @@ def test_a_repository_is_weighed_by_its_headers(hub: Hub, root: Path, tmp_path: 
     assert found.types["Q8_0"] == (NUMBERS - norms) * 34 // 32 + 4 * norms + header
     assert (found.quantisation, found.size) == ("Q4_K_M", found.types["Q4_K_M"])
     # 2 layers x 2 KV heads x (64 + 64) numbers of 2 bytes; the feed-forward network is the largest step.
-    assert (found.kv_per_token, found.compute_per_token) == (1024, 4 * (3 * INNER + WIDTH))
+    assert (found.kv_per_token, found.compute_per_token) == (1024, 4 * (3 * INNER + 5 * WIDTH))
     assert found.context_length == 2048
     assert "safetensors" in found.source
     # All that would be downloaded, of which little was.
@@ -141,7 +141,7 @@ def test_a_ready_gguf_is_weighed_by_its_header(hub: Hub, root: Path, tmp_path: P
     assert (found.projector, found.fetched) == (size, 2 * size)
     assert found.size == (size if quantisation == "none" else found.types["Q8_0"])
     assert bool(found.types) is (quantisation != "none")
-    assert found.compute_per_token == 4 * (3 * INNER + WIDTH)
+    assert found.compute_per_token == 4 * (3 * INNER + 5 * WIDTH)
 
 
 def test_a_file_of_this_host_is_weighed(tmp_path: Path) -> None:
