@@ -186,6 +186,7 @@ def _of_repository(model: Model, tools: Tools) -> tuple[Weights, int]:
     config = hub.json("config.json")
     text = {**config, **(config.get("text_config") or {})}
     shape = {name: text.get(key) for name, key in CONFIG_KEYS.items()}
+    shape["architecture"] = str(text.get("model_type") or "").replace("_", "-")
     experts = next((count(text.get(key)) for key in EXPERT_KEYS if text.get(key)), 0)
     own = [(name, dimensions) for name, dimensions in raw if not any(mark in name for mark in PROJECTOR_MARKS)]
     tensors = [

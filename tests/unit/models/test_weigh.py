@@ -58,6 +58,18 @@ def safetensors(shapes: dict[str, list[int]]) -> bytes:
     return struct.pack("<Q", len(header)) + header + b"w" * 100
 
 
+def test_a_model_made_for_embeddings_has_no_scores(hub: Hub, root: Path, tmp_path: Path) -> None:
+    file = root / "models--org--name" / "snapshots" / revision(root) / "config.json"
+    file.write_text(json.dumps({**CONFIG, "model_type": "nomic_bert"}))
+    assert (
+        weigh.weigh(model({"repo": "org/name", "revision": revision(root)}), tools(hub, tmp_path)).scores_per_token == 0
+    )
+    file.write_text(json.dumps({**CONFIG, "model_type": "llama"}))
+    assert (
+        weigh.weigh(model({"repo": "org/name", "revision": revision(root)}), tools(hub, tmp_path)).scores_per_token > 0
+    )
+
+
 def write_gguf(path: Path) -> Path:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(2048)
