@@ -11,6 +11,8 @@ from plays import played, refused
 
 SERVICE = {"model": MODEL, "port": 8080}
 REPO = {"repo": "org/name", "revision": "0" * 40}
+#: The model that the hub has.
+SOURCE = "{{ demo_sources.model_sources.chat }}"
 KEY = {"name": "demo", "key": "k" * 20}
 
 
@@ -36,6 +38,20 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["edge_slm_api_keys"],
     ),
     "not enough memory": ({"llama_service_memory_reserve_mib": 9_999_999}, ["MiB", MODEL]),
+    # Nothing of it has been downloaded; the sizes are those of the headers on the hub.
+    "model that is not here yet and will not fit": (
+        {
+            "edge_slm_models": [{"name": "other", "source": SOURCE, "quantisation": "Q8_0"}],
+            "edge_slm_services": [{"model": "other", "port": 8080, "cache_ram_mib": 1_000_000}],
+        },
+        [
+            "edge_slm_services: the services need",
+            "weights 140",
+            "prompt cache 1000000",
+            "take a smaller model",
+            "fits none of the devices",
+        ],
+    ),
     "misspelt variable": ({"llama_cpp_jbos": 2}, ["llama_cpp_jbos", "llama_cpp_jobs"]),
     "wrong type": ({"llama_cpp_jobs": "many"}, ["jobs", "many"]),
     "commit not pinned": (
@@ -80,7 +96,7 @@ JETSON_CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "model larger than a Jetson's memory": (
         {"jetson_ollama_memory_overhead_mib": 1_048_576},
-        ["jetson_ollama_memory_overhead_mib", "MiB of weights"],
+        ["jetson_ollama_memory_overhead_mib", "overhead 1048576"],
     ),
     "certificate that is not there": (
         {"edge_slm_tls_mode": "given", "edge_slm_tls_certificate": "/nowhere.pem", "edge_slm_tls_key": "/nowhere.key"},
@@ -97,6 +113,26 @@ def test_refused_by_name_with_what_to_do_before_anything_changes(case: str) -> N
     assert [word for word in words if word not in text] == [], text[-2000:]
     assert "changed: [" not in text
     assert "TASK [Apply" not in text
+
+
+def test_plan_adds_up_what_is_not_here_yet_and_changes_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("plan") / "plan.json"
+    text = played(
+        "playbooks/plan.yml",
+        limit="builder:pi",
+        edge_slm_plan_file=str(file),
+        edge_slm_models=[{"name": "other", "source": SOURCE, "quantisation": "auto"}],
+        edge_slm_services=[{"model": "other", "port": 8080}],
+    )
+    found = json.loads(file.read_text())
+    assert found["quantisations"] == {"other": "Q8_0"}
+    assert {(row["host"], row["fits"], row["quantisation"]) for row in found["services"]} == {
+        ("pi-01", True, "Q8_0"),
+        ("pi-02", True, "Q8_0"),
+    }
+    assert all("safetensors" in row["sizes_from"] for row in found["services"])
+    assert "changed=0" in text
+    assert "WEIGHTS+PROJECTOR" in text
 
 
 def test_status_shows_every_device(tmp_path_factory: pytest.TempPathFactory) -> None:

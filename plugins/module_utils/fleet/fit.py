@@ -263,15 +263,26 @@ def decide(hosts: Mapping[str, Host]) -> Fitting:
             text = memory.total_text(engine.room, needs)
             fitting.unfit.setdefault(name, []).append(f"{VARIABLE}: the services {text} {remedy}")
     for name, host in hosts.items():
-        sentences = [
-            f"edge_slm_models: what `quantisation: auto` of {model} is cannot be decided here, for "
-            + (NOT_WEIGHED if model not in fleet.weights else NOT_ASKED)
-            for model in host.missing
-            if model in fleet.auto and model not in fitting.quantisations
-        ]
-        if sentences := [*sentences, *filter(None, [disk_problem(fleet, name, host)])]:
-            fitting.unfit.setdefault(name, []).extend(sentences)
+        sentences = [*preparing_problems(fleet, fitting, host), disk_problem(fleet, name, host)]
+        if any(sentences):
+            fitting.unfit.setdefault(name, []).extend(filter(None, sentences))
     return fitting
+
+
+def preparing_problems(fleet: Fleet, fitting: Fitting, host: Host) -> list[str]:
+    """Return why a host must not begin with models that are missing there."""
+    found = [
+        f"edge_slm_models: what `quantisation: auto` of {model} is cannot be decided here, for "
+        + (NOT_WEIGHED if model not in fleet.weights else NOT_ASKED)
+        for model in host.missing
+        if model in fleet.auto and model not in fitting.quantisations
+    ]
+    for model in host.missing if host.prepares and not host.engines else ():
+        serving = [row for row in fitting.rows if row.ask.model == model]
+        if serving and all(row.fits is False for row in serving):
+            names = ", ".join(dict.fromkeys(row.host for row in serving))
+            found.append(f"edge_slm_models: {model} fits none of the devices that serve it ({names}): not downloaded.")
+    return found
 
 
 def _note_other_types(fleet: Fleet, fitting: Fitting) -> None:

@@ -242,16 +242,14 @@ class Room:
     """What a device has for services, in MiB.
 
     Args:
-        memory: RAM, which a Jetson's GPU shares; of a host with a GPU of its own the GPU's.
+        memory: RAM, which a Jetson's GPU shares.
         reserve: What is kept for the system.
         loaded: Models that are in memory at a time; 0: all.
-        kind: What the memory is called.
     """
 
     memory: int
     reserve: int = 0
     loaded: int = 0
-    kind: str = "memory"
 
     @property
     def budget(self) -> int:
@@ -278,7 +276,7 @@ def total_text(room: Room, needs: Sequence[Need]) -> str:
     counted = room.counted(needs)
     total = sum(one.total for one in counted)
     return (
-        f"need {total} MiB, the board has {room.memory} MiB of {room.kind} of which {room.reserve} MiB are kept for "
+        f"need {total} MiB, the board has {room.memory} MiB of memory of which {room.reserve} MiB are kept for "
         f"the system: {room.budget} MiB are left. {'; '.join(one.text() for one in counted)}."
     )
 

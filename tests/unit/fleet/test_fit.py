@@ -59,6 +59,14 @@ def test_what_does_not_fit_is_refused_before_it_is_downloaded_with_what_would() 
     assert [(row.host, row.fits) for row in fitting.rows] == [("pi-01", False), ("pi-02", True)]
 
 
+def test_what_fits_no_device_is_not_prepared_either() -> None:
+    fitting = decide({"builder-01": builder(seven=SEVEN), "pi-01": pi(PI_4, "seven"), "pi-02": pi(PI_4, "seven")})
+    assert fitting.unfit["builder-01"] == [
+        "edge_slm_models: seven fits none of the devices that serve it (pi-01, pi-02): not downloaded."
+    ]
+    assert "builder-01" not in decide({"builder-01": builder(seven=SEVEN), "pi-01": pi(PI_8, "seven")}).unfit
+
+
 def test_what_nothing_helps_is_refused_with_that() -> None:
     fitting = decide({"builder-01": builder(seven=SEVEN), "pi-01": pi(2010, "seven")})
     assert "take a smaller model or a larger board" in fitting.unfit["pi-01"][0]

@@ -14,7 +14,9 @@ import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import host_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import services as decide
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.memory import Ask, Room
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import artifact
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans import llama_service
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Host, Plan
@@ -68,6 +70,18 @@ def test_a_device_with_release_and_model_waits_for_nothing(tmp_path: Path) -> No
     assert [service["name"] for service in found.needs["services"]] == ["m"]
     assert f"file {tmp_path}/lib/wait-healthy: is missing" in found.pending
     assert SECRET not in repr(found.as_dict())
+
+
+def test_what_the_services_ask_for_is_told_whether_their_models_are_here_or_not(tmp_path: Path) -> None:
+    bare = ask(tmp_path, instances=[{"model": "m", "port": 48080, "context": 512, "kv_cache_type": "q8_0"}])
+    found = host_of({"llama_service": bare.as_dict()}, "board")
+    (engine,) = found.engines
+    assert (engine.room, engine.refusal) == (Room(8062, 512), "")
+    assert engine.asks == (Ask("m", "m", context=512, kv_cache_type="q8_0", overhead_mib=256),)
+    device(tmp_path)
+    refused = ask(tmp_path, host(memory_mib=300))
+    (engine,) = host_of({"llama_service": refused.as_dict()}, "board").engines
+    assert refused.unfit == [f"llama_service_instances: {engine.refusal}"]
 
 
 def test_a_bare_device_waits_for_release_and_model(tmp_path: Path) -> None:
