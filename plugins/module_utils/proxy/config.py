@@ -90,6 +90,11 @@ TLS12_CIPHERS = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 )
+#: Of the section `global`.
+TLS_LINES = (
+    "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+    f"ssl-default-bind-ciphers {':'.join(TLS12_CIPHERS)}",
+)
 
 
 @dataclass(frozen=True)
@@ -124,17 +129,24 @@ class Steps:
     reason: str = ""
 
 
-def _certificate(raw: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
-    """Read the paths of certificate and key on the device; adds every problem."""
+def certificate_paths(raw: Mapping[str, Any], role: str, problems: Problems) -> tuple[str, str]:
+    """Read the paths of a role's certificate and key on the host; adds every problem."""
     paths = str(raw["tls_certificate"] or ""), str(raw["tls_key"] or "")
     for name, path in zip(("tls_certificate", "tls_key"), paths):  # noqa: B905 (Python 3.9)
         if not path and any(paths):
-            problems.add(
-                f"endpoint_proxy_{name}", "is missing; give certificate and key together, or neither for plain HTTP."
-            )
+            problems.add(f"{role}_{name}", "is missing; give certificate and key together, or neither for plain HTTP.")
         elif path and not path.startswith("/"):
-            problems.add(f"endpoint_proxy_{name}", f"{path!r} is not an absolute path; give one of the device.")
+            problems.add(f"{role}_{name}", f"{path!r} is not an absolute path; give one of the device.")
     return paths
+
+
+def as_address(value: object, variable: str, problems: Problems) -> str:
+    """Cast the address to listen on, or add a problem and return all of both families."""
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        problems.add(variable, f"{str(value)!r} is not an IP address; give 0.0.0.0, :: or the device's.")
+        return ALL
 
 
 def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
@@ -144,12 +156,7 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
         name: as_int(raw[name], f"endpoint_proxy_{name}", low, high, problems, getattr(defaults, name))
         for name, (low, high) in NUMBERS.items()
     }
-    listen = str(raw["listen"])
-    try:
-        ipaddress.ip_address(listen)
-    except ValueError:
-        problems.add("endpoint_proxy_listen", f"{listen!r} is not an IP address; give 0.0.0.0, :: or the device's.")
-        listen = defaults.listen
+    listen = as_address(raw["listen"], "endpoint_proxy_listen", problems)
     origins = raw["cors_origins"] if isinstance(raw["cors_origins"], (list, tuple)) else [raw["cors_origins"]]
     for index, problem in enumerate(map(origin_problem, origins)):
         if problem:
@@ -160,7 +167,7 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
             f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. Give Ollama another one.",
         )
     as_networks(raw["allowed_cidrs"], "endpoint_proxy_allowed_cidrs", problems)
-    certificate, key = _certificate(raw, problems)
+    certificate, key = certificate_paths(raw, "endpoint_proxy", problems)
     return Settings(
         listen=listen, cors_origins=tuple(map(str, origins)), tls_certificate=certificate, tls_key=key, **numbers
     )
@@ -238,13 +245,13 @@ def _answer(status: int, body: str, condition: str, *headers: str) -> str:
     return f"http-request return status {status} content-type application/json string '{body}'{added} {condition}"
 
 
-def _bind(settings: Settings, tls: bool) -> str:
-    """Return the line with the address to listen on."""
+def bind_line(listen: str, port: int, pem: str = "") -> str:
+    """Return the line with the address to listen on; `pem` is the file of certificate and key, empty for plain HTTP."""
     # Two sockets: over one of both families the log would show an IPv4 client as ::ffff:192.168.1.7.
-    every = f"{ALL_IPV4}:{settings.port}," if settings.listen == ALL else ""
+    every = f"{ALL_IPV4}:{port}," if listen == ALL else ""
     only = " v6only" if every else ""
-    secure = f" ssl crt {TLS_PEM} alpn http/1.1" if tls else ""
-    return f"bind {every}{url_host(settings.listen)}:{settings.port}{only}{secure}"
+    secure = f" ssl crt {pem} alpn http/1.1" if pem else ""
+    return f"bind {every}{url_host(listen)}:{port}{only}{secure}"
 
 
 def _cors(origins: Sequence[str]) -> list[str]:
@@ -271,7 +278,7 @@ def _frontend(settings: Settings, tls: bool) -> list[str]:
     health = "{ path /healthz } { method GET }"
     down = OWN_ERRORS[503]
     return [
-        _bind(settings, tls),
+        bind_line(settings.listen, settings.port, TLS_PEM if tls else ""),
         'log-format "key=%[var(txn.key)] status=%ST method=%HM path=%[var(txn.path)] first_byte_ms=%Tr '
         'total_ms=%Ta bytes=%B client=%ci end=%ts"',
         "http-request set-var(txn.path) path",
@@ -348,7 +355,7 @@ def _key_backend(key: ApiKey, settings: Settings) -> list[str]:
     ]
 
 
-def _section(head: str, lines: Iterable[str]) -> str:
+def section(head: str, lines: Iterable[str]) -> str:
     """Return one section of the configuration."""
     return "\n".join([head, *(f"    {line}" for line in lines)]) + "\n"
 
@@ -362,13 +369,9 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
         tls: Whether `TLS_PEM` is there to be used.
         config_digest: What the running process is to be known by; a worker reports it on its socket.
     """
-    tls_lines = [
-        "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
-        f"ssl-default-bind-ciphers {':'.join(TLS12_CIPHERS)}",
-    ]
     parts = [
         "# Written by the role edge_slm.fleet.endpoint_proxy; changes are overwritten.\n",
-        _section(
+        section(
             "global",
             [
                 f"description {config_digest}",
@@ -377,10 +380,10 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
                 # The CPU is the model's; two threads pass on more than any board can answer.
                 "nbthread 2",
                 f"stats socket {ADMIN_SOCKET} mode 600 level admin expose-fd listeners",
-                *(tls_lines if tls else []),
+                *(TLS_LINES if tls else []),
             ],
         ),
-        _section(
+        section(
             "defaults",
             [
                 "mode http",
@@ -400,19 +403,19 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
                 ),
             ],
         ),
-        _section("frontend endpoint", _frontend(settings, tls)),
-        _section(
+        section("frontend endpoint", _frontend(settings, tls)),
+        section(
             "# Asks Ollama every two seconds whether it is there; the others believe this one.\nbackend ollama",
             [
                 "option httpchk GET /api/version",
                 f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} check inter 2s fall 2 rise 1",
             ],
         ),
-        _section(
+        section(
             "# Requests a minute of each key.\nbackend rates",
             ["stick-table type string len 64 size 1k expire 2m store http_req_rate(60s)"],
         ),
-        *(_section(f"backend key-{key.name}", _key_backend(key, settings)) for key in keys),
+        *(section(f"backend key-{key.name}", _key_backend(key, settings)) for key in keys),
     ]
     return "\n".join(parts)
 

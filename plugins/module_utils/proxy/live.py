@@ -95,8 +95,8 @@ def port_owner(settings: proxying.Settings, own: int | None) -> str:
     return ""
 
 
-def read_pem(certificate: str, key: str) -> str:
-    """Return certificate and key as HAProxy wants them, in one text.
+def read_pem(certificate: str, key: str, role: str = "endpoint_proxy") -> str:
+    """Return certificate and key of a role as HAProxy wants them, in one text.
 
     Raises:
         ValueError: They are missing, do not belong together or have expired; the text names the input and what to do.
@@ -105,21 +105,27 @@ def read_pem(certificate: str, key: str) -> str:
     for name, path in (("certificate", certificate), ("key", key)):
         texts.append(read_text(path).strip())
         if not texts[-1]:
-            raise ValueError(f"endpoint_proxy_tls_{name}: {path} is missing or empty; put it there first.")
+            raise ValueError(f"{role}_tls_{name}: {path} is missing or empty; put it there first.")
     problem = pair_problem(certificate, key)
     if problem:
         raise ValueError(
-            f"endpoint_proxy_tls_certificate: {certificate} and {key} cannot be used: {problem}; give a certificate "
+            f"{role}_tls_certificate: {certificate} and {key} cannot be used: {problem}; give a certificate "
             "that is valid today and its own key, without a password."
         )
     return f"{texts[0]}\n{texts[1]}\n"
 
 
-def refusal(config: str, drafts: Mapping[str, str]) -> str:
-    """Check a configuration with HAProxy while files that it names have other names; return why it is refused."""
-    for path, draft in drafts.items():
-        config = config.replace(path, draft)
-    trial = write_draft(f"{proxying.CONFIG}.trial", config, 0o600)
+def refusal(config: str, drafts: Mapping[str, str], path: str = proxying.CONFIG) -> str:
+    """Check a configuration with HAProxy while files that it names have other names; return why it is refused.
+
+    Args:
+        config: Its text.
+        drafts: The names that files have for now, by those that they will have.
+        path: Its own place, beside which it is written for the check.
+    """
+    for name, draft in drafts.items():
+        config = config.replace(name, draft)
+    trial = write_draft(f"{path}.trial", config, 0o600)
     try:
         done = subprocess.run(
             [HAPROXY, "-c", "-q", "-f", trial], capture_output=True, text=True, check=False, timeout=60
