@@ -24,6 +24,7 @@ ADDRESSES: dict[str, str] = {
     name: variables["fleet_address"]
     for group in _ALL["children"].values()
     for name, variables in group["hosts"].items()
+    if variables  # a host of two groups has its variables in one
 }
 
 

@@ -24,6 +24,9 @@ INVENTORY = ROOT / "inventory/demo"
 #: What inventory/demo/group_vars/all/fleet.yml names.
 FLEET_DIR = ROOT / ".cache/fleet"
 KEY_FILE = FLEET_DIR / "api-key"
+CHAT_KEY_FILE = FLEET_DIR / "chat-page-key"
+#: Of builder-01 in inventory/demo/hosts.yml.
+CHAT_PAGE = "http://127.0.10.1:8000"
 ENDPOINTS = ROOT / ".demo/endpoints.json"
 #: What was made once on this machine: llama.cpp's objects and web UI, Go's modules and objects.
 VOLUMES = ("edge-slm-ccache", "edge-slm-go")
@@ -34,13 +37,14 @@ class DemoError(Exception):
     """Something failed; the message has what, where, and how to look."""
 
 
-def make_key() -> None:
-    """Make the API key of the local fleets where there is none yet."""
-    KEY_FILE.parent.mkdir(parents=True, exist_ok=True)
-    if not KEY_FILE.exists():
-        KEY_FILE.touch(mode=0o600)
-    if not KEY_FILE.read_text():
-        KEY_FILE.write_text(secrets.token_urlsafe(32) + "\n")
+def make_keys() -> None:
+    """Make the API keys of the local fleets where there are none yet."""
+    FLEET_DIR.mkdir(parents=True, exist_ok=True)
+    for file in (KEY_FILE, CHAT_KEY_FILE):
+        if not file.exists():
+            file.touch(mode=0o600)
+        if not file.read_text():
+            file.write_text(secrets.token_urlsafe(32) + "\n")
 
 
 def how_to_look(host: str) -> str:
@@ -130,7 +134,7 @@ def example(endpoint: dict[str, str]) -> str:
 
 def up() -> None:
     """Start the fleet, converge it, and ask each device."""
-    make_key()
+    make_keys()
     chosen = sources.decide("edge-slm-demo", sources.OLLAMA_VERSIONS[-1:])
     play("molecule/default/create.yml")
     play("molecule/stand_ins/registry.yml")
@@ -149,6 +153,7 @@ def up() -> None:
             print(f"\nexamples/chat.py {endpoint['base_url']} --model {endpoint['model']}\n{example(endpoint)}")
     print()
     sources.describe(chosen)
+    print(f"chat page  {CHAT_PAGE} (a browser asks for any user name, and the key as the password)")
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
     print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
     print("look       make shell HOST=jetson-01")

@@ -16,9 +16,10 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import PIPELINE
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BUILDER, Question
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BOARDS, BUILDER, CHAT, Question
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     FleetError,
+    chat_endpoints,
     plan_device,
     service_ports,
 )
@@ -100,6 +101,7 @@ class ActionModule(LookingAction):
             "edge_slm_plan": facts.get("edge_slm_plan", {}),
             "edge_slm_service_ports": facts["edge_slm_service_ports"],
             "edge_slm_outbound": facts["edge_slm_outbound"],
+            "edge_slm_fleet_endpoints": facts.get("edge_slm_fleet_endpoints", []),
         }
         pending = any(plan["pending"] for plan in answers.plans.values())
         return {
@@ -132,7 +134,31 @@ class ActionModule(LookingAction):
                 device = self._device_questions(variables, facts, board)
             except FleetError as error:
                 refusals += str(error).splitlines()
-        return questions.merged(found, builder, device)
+        chat = self._chat_questions(variables, facts) if CHAT in groups else []
+        return questions.merged(found, builder, device, chat)
+
+    def _chat_questions(self, variables: Mapping[str, Any], facts: dict[str, Any]) -> list[Question]:
+        """Return what a host with a chat page is asked for; what the page can ask becomes a fact."""
+        hosts = [host for board in BOARDS for host in variables["groups"].get(board, [])]
+        facts["edge_slm_fleet_endpoints"] = [one for host in hosts for one in self._endpoints_of(host, variables)]
+        scope = {**read_mapping("devices"), **variables}
+        return questions.chat_questions(
+            bool(Templar(loader=self._loader, variables=scope).template(scope["edge_slm_tls"]))
+        )
+
+    def _endpoints_of(self, device: str, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what a chat page can ask of a device; nothing where its own look refuses its variables."""
+        scope = {**read_mapping("devices"), **variables["hostvars"].raw_get(device), "hostvars": variables["hostvars"]}
+        templar = Templar(loader=self._loader, variables=scope)
+        try:
+            services, models, address, tls = (
+                templar.template(scope.get(name))
+                for name in ("edge_slm_services", "edge_slm_models", "edge_slm_reached_at", "edge_slm_tls")
+            )
+            board = questions.board_of(scope["group_names"])
+            return chat_endpoints(device, str(address), bool(tls), plan_device(services, models, board))
+        except (AnsibleError, FleetError):
+            return []
 
     def _service_ports(self, variables: Mapping[str, Any], board: str, refusals: list[str]) -> list[int]:
         """Return the ports that the firewall opens to clients; a baseline alone needs no services."""

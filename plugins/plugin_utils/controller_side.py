@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import (
     artifact_store_side,
+    chat_frontend_side,
     endpoint_proxy_side,
     endpoint_tls_side,
     host_baseline_side,
@@ -25,6 +26,7 @@ from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs
 
 BEFORE: Mapping[str, Callable[[Inputs], None]] = {
     "artifact_store": artifact_store_side.before,
+    "chat_frontend": chat_frontend_side.before,
     "endpoint_proxy": endpoint_proxy_side.before,
     "endpoint_tls": endpoint_tls_side.before,
     "host_baseline": host_baseline_side.before,

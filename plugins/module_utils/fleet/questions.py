@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import CPU_CLASSES
 
 BUILDER = "builder"
+CHAT = "chat"
 BOARDS = ("pi", "jetson")
 BASELINE_ROLES = ("host_baseline", "pi_baseline", "jetson_baseline")
 #: Roles that a builder enters with its own variables, also where it is a device, too.
@@ -93,6 +94,12 @@ def builder_questions() -> list[Question]:
         ),
         Question("model_pipeline", "model_pipeline", "builders"),
     ]
+
+
+def chat_questions(tls: bool) -> list[Question]:
+    """Return what a host with a chat page is asked for beside its baseline."""
+    certificate = [Question("endpoint_tls", "endpoint_tls", "devices")] if tls else []
+    return [*certificate, Question("chat_frontend", "chat_frontend", "chats")]
 
 
 def device_questions(

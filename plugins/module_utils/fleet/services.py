@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import MODEL_KEYS, from_registry
@@ -100,6 +101,22 @@ def service_ports(services: object, board: str) -> list[int]:
 def _port(service: Mapping[str, Any], engine: str, place: str, problems: Problems) -> int:
     """Return the port of a service, or add a problem and return 0."""
     return as_int(service.get("port", DEFAULT_PORTS[engine]), place, 1024, 65535, problems, 0)
+
+
+def chat_endpoints(device: str, address: str, tls: bool, plan: DevicePlan) -> list[dict[str, Any]]:
+    """Return a device's endpoints as a chat page takes them, without those that make no text."""
+    services = [*plan.llama_instances, *plan.ollama_models]
+    contexts = {str(one.get("name") or one["model"]): one["context"] for one in services if one.get("context")}
+    return [
+        {
+            "name": f"{device} {one.name}",
+            "url": f"{'https' if tls else 'http'}://{url_host(address)}:{one.port}/v1",
+            "model": one.model,
+            **({"context": contexts[one.name]} if one.name in contexts else {}),
+        }
+        for one in plan.endpoints
+        if not one.embeddings
+    ]
 
 
 def plan_device(services: object, models: object, board: str) -> DevicePlan:

@@ -22,6 +22,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "llama_service": ("llama_cpp", "model_pipeline", "endpoint_tls"),
     "jetson_ollama": ("model_pipeline",),
     "endpoint_proxy": ("endpoint_tls", "jetson_ollama"),
+    "chat_frontend": ("endpoint_tls",),
 }
 #: Those that a look asks; provision comes before all of them, on the controller.
 ON_HOSTS = tuple(role for role in STANDS_ON if role != "provision")
@@ -59,6 +60,8 @@ def planner(role: str) -> Planner:
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.jetson_ollama import plan
     elif role == "endpoint_proxy":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_proxy import plan
+    elif role == "chat_frontend":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.chat_frontend import plan
     elif role == "endpoint_tls":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_tls import plan
     elif role == "llama_service":

@@ -9,6 +9,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions imp
     RECEIVING,
     baseline_questions,
     builder_questions,
+    chat_questions,
     device_questions,
     group_problems,
     merged,
@@ -67,6 +68,11 @@ def test_a_builder_that_serves_makes_what_it_needs() -> None:
     assert {question.name: question.mapping for question in found}["llama_cpp"] == "builders"
     assert [question.name for question in found].count("llama_cpp") == 1
     assert [question.name for question in found][-1] == "llama_service"
+
+
+@pytest.mark.parametrize(("tls", "names"), [(False, ["chat_frontend"]), (True, ["endpoint_tls", "chat_frontend"])])
+def test_chat_pages(tls: bool, names: list[str]) -> None:
+    assert [question.name for question in chat_questions(tls)] == names
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services impo
     OLLAMA,
     Endpoint,
     FleetError,
+    chat_endpoints,
     plan_device,
 )
 
@@ -162,3 +163,23 @@ def test_what_is_not_a_list_is_refused_by_its_name(variable: str, wrong: object)
         plan_device(given["edge_slm_services"], given["edge_slm_models"], "pi")
     assert str(refused.value).startswith(f"{variable}: is ")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "tls", "base"),
+    [
+        ("192.168.1.20", False, "http://192.168.1.20"),
+        ("fd00::20", True, "https://[fd00::20]"),
+        ("pi-01", True, "https://pi-01"),
+    ],
+)
+def test_a_chat_page_asks_what_answers_in_text(address: str, tls: bool, base: str) -> None:
+    services = [
+        {"model": "smollm2", "engine": "llama.cpp", "name": "small", "context": 2048},
+        {"model": "smollm2", "engine": "llama.cpp", "name": "vectors", "port": 8081, "embeddings": True},
+        {"model": "phi3-mini"},
+    ]
+    assert chat_endpoints("orin", address, tls, plan_device(services, MODELS, "jetson")) == [
+        {"name": "orin small", "url": f"{base}:8080/v1", "model": "smollm2", "context": 2048},
+        {"name": "orin phi3:mini", "url": f"{base}:11434/v1", "model": "phi3:mini"},
+    ]

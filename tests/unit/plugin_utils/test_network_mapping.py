@@ -27,9 +27,14 @@ NETWORKS = {
     "llama_service": "allowed_cidrs",
     "endpoint_proxy": "allowed_cidrs",
     "artifact_store": "cidrs",
+    "chat_frontend": "allowed_cidrs",
 }
-#: Roles with a unit of their own whose packets systemd filters, too.
-UNITS = ("llama_service", "endpoint_proxy", "artifact_store")
+#: Units whose packets systemd filters, too, by role.
+UNITS = {
+    **dict.fromkeys(("llama_service", "endpoint_proxy", "artifact_store"), ("unit",)),
+    # The second is the page's own: to the endpoints.
+    "chat_frontend": ("door_unit", "page_unit"),
+}
 
 OUTBOUND = proxy_environment({"https_proxy": "http://proxy.lan:3128"}, ["builder"])
 
@@ -59,6 +64,8 @@ def asked(role: str, groups: tuple[str, ...] = ("pi",), services: object = (), *
         (("builder",), [], {}, [8090]),
         (("builder", "pi"), [{"model": "a"}], {}, [8080, 8090]),
         (("builder", "jetson"), [{"model": "a"}], {"artifact_store_port": 8091}, [11434, 8091]),
+        (("builder", "chat"), [], {}, [8090, 8000]),
+        (("chat",), [], {"chat_frontend_port": 8443}, [8443]),
     ],
 )
 def test_ports_follow_from_services_and_stores(
@@ -72,8 +79,8 @@ def test_one_variable_decides_everywhere(role: str, name: str) -> None:
     inputs = asked(role, edge_slm_clients=TAILNET)
     assert inputs.values[name] == TAILNET
     assert inputs.written_as[f"{role}_{name}"] == "edge_slm_clients"
-    if role in UNITS:
-        allowed = [line for line in inputs.values["unit"].splitlines() if line.startswith("IPAddressAllow=")]
+    for unit in UNITS.get(role, ()):
+        allowed = [line for line in inputs.values[unit].splitlines() if line.startswith("IPAddressAllow=")]
         assert allowed == [f"IPAddressAllow={network}" for network in ("localhost", *TAILNET)]
 
 
