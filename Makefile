@@ -17,6 +17,9 @@ $(VENV)/.ready: requirements.lock tools/make-env
 lock: env  ## Resolve pyproject.toml into requirements.lock again
 	uv pip compile pyproject.toml --group dev --group demo --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
+	uv pip compile roles/fleet_gateway/files/requirements.in --universal --generate-hashes --exclude-newer '7 days' \
+	  --python-version 3.10 --no-emit-index-url --custom-compile-command 'make lock' \
+	  -o roles/fleet_gateway/files/requirements.lock
 	uv pip compile examples/requirements.in --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/requirements.lock
 

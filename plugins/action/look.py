@@ -16,7 +16,12 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet import questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import PIPELINE
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import BOARDS, BUILDER, CHAT, Question
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import (
+    BUILDER,
+    CHAT,
+    GATEWAY,
+    Question,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     FleetError,
     chat_endpoints,
@@ -26,10 +31,14 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services impo
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.variables import ineffective, misspelt
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import ON_HOSTS
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.fleet_plan import (
+    FleetVariables,
+    devices,
+    with_gateway,
+)
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import (
     MAPPINGS,
-    NOT_SET,
     operators_variable,
     read_fleet_variables,
     read_mapping,
@@ -129,36 +138,27 @@ class ActionModule(LookingAction):
             return found
         builder = questions.builder_questions() if BUILDER in groups else []
         device: list[Question] = []
-        if board:
-            try:
+        try:
+            if board:
                 device = self._device_questions(variables, facts, board)
-            except FleetError as error:
-                refusals += str(error).splitlines()
-        chat = self._chat_questions(variables, facts) if CHAT in groups else []
-        return questions.merged(found, builder, device, chat)
+            if GATEWAY in groups:
+                device += self._gateway_questions(variables, facts)
+            if CHAT in groups:
+                device += self._chat_questions(variables, facts)
+        except FleetError as error:
+            refusals += str(error).splitlines()
+        return questions.merged(found, builder, device)
 
     def _chat_questions(self, variables: Mapping[str, Any], facts: dict[str, Any]) -> list[Question]:
-        """Return what a host with a chat page is asked for; what the page can ask becomes a fact."""
-        hosts = [host for board in BOARDS for host in variables["groups"].get(board, [])]
-        facts["edge_slm_fleet_endpoints"] = [one for host in hosts for one in self._endpoints_of(host, variables)]
-        scope = {**read_mapping("devices"), **variables}
-        return questions.chat_questions(
-            bool(Templar(loader=self._loader, variables=scope).template(scope["edge_slm_tls"]))
-        )
+        """Return what a host with a chat page is asked for; what the page can ask becomes a fact.
 
-    def _endpoints_of(self, device: str, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return what a chat page can ask of a device; nothing where its own look refuses its variables."""
-        scope = {**read_mapping("devices"), **variables["hostvars"].raw_get(device), "hostvars": variables["hostvars"]}
-        templar = Templar(loader=self._loader, variables=scope)
-        try:
-            services, models, address, tls = (
-                templar.template(scope.get(name))
-                for name in ("edge_slm_services", "edge_slm_models", "edge_slm_reached_at", "edge_slm_tls")
-            )
-            board = questions.board_of(scope["group_names"])
-            return chat_endpoints(device, str(address), bool(tls), plan_device(services, models, board))
-        except (AnsibleError, FleetError):
-            return []
+        Raises:
+            FleetError: With what is wrong with the fleet's variables.
+        """
+        facts["edge_slm_fleet_endpoints"] = [
+            endpoint for device in devices(self._loader, variables) for endpoint in chat_endpoints(*device)
+        ]
+        return questions.chat_questions(self._certificates(FleetVariables(self._loader, variables)))
 
     def _service_ports(self, variables: Mapping[str, Any], board: str, refusals: list[str]) -> list[int]:
         """Return the ports that the firewall opens to clients; a baseline alone needs no services."""
@@ -216,18 +216,8 @@ class ActionModule(LookingAction):
         Raises:
             FleetError: With what is wrong with the fleet's variables.
         """
-        scope = {**read_mapping("devices"), **variables}
-        templar = Templar(loader=self._loader, variables=scope)
-
-        def value(name: str, variable: str = "") -> Any:  # noqa: ANN401
-            if scope.get(name) is None:
-                raise FleetError(f"{name}: {NOT_SET}")
-            try:
-                return templar.template(scope[name])
-            except AnsibleError as error:
-                raise FleetError(f"{variable or name}: cannot be evaluated: {error}") from error
-
-        plan = plan_device(value("edge_slm_services"), value("edge_slm_models"), board)
+        fleet = FleetVariables(self._loader, variables)
+        plan = plan_device(fleet.value("edge_slm_services"), fleet.value("edge_slm_models"), board)
         facts["edge_slm_plan"] = plan.as_dict()
         builders = variables["groups"].get(BUILDER, [])
         release = None
@@ -238,12 +228,29 @@ class ActionModule(LookingAction):
                     "devices reach its artifact store, for example http://builder-01:8090."
                 )
             release = self._release_inputs(variables, builders[0])
-        tls = bool(value("edge_slm_tls", "edge_slm_tls_mode"))
-        if scope.get("endpoint_tls_state") == "absent":
-            if tls:
-                raise FleetError('endpoint_tls_state: is absent, but there is TLS; set edge_slm_tls_mode to "off".')
-            tls = True
-        return questions.device_questions(plan.engines, plan.wanted, tls, release)
+        return questions.device_questions(plan.engines, plan.wanted, self._certificates(fleet), release)
+
+    def _gateway_questions(self, variables: Mapping[str, Any], facts: dict[str, Any]) -> list[Question]:
+        """Return what a gateway is asked for; what it offers becomes part of the host's plan.
+
+        Raises:
+            FleetError: With what is wrong with the fleet's variables.
+        """
+        facts["edge_slm_plan"] = with_gateway(facts.get("edge_slm_plan", {}), self._loader, variables)
+        return questions.gateway_questions(self._certificates(FleetVariables(self._loader, variables)))
+
+    def _certificates(self, fleet: FleetVariables) -> bool:
+        """Return whether the role endpoint_tls is asked.
+
+        Raises:
+            FleetError: Certificates are wanted and are not.
+        """
+        tls = bool(fleet.value("edge_slm_tls", "edge_slm_tls_mode"))
+        if fleet.scope.get("endpoint_tls_state") != "absent":
+            return tls
+        if tls:
+            raise FleetError('endpoint_tls_state: is absent, but there is TLS; set edge_slm_tls_mode to "off".')
+        return True
 
     def _release_inputs(self, variables: Mapping[str, Any], builder: str) -> dict[str, Any]:
         """Return the builder's inputs that name its release, evaluated with the builder's variables."""
@@ -259,6 +266,8 @@ class ActionModule(LookingAction):
         """Return the question with the fleet's mappings under its own variables; -e wins over both."""
         more = weighing if question.role == PIPELINE else {}
         extra = {name: value for name, value in load_extra_vars(self._loader).items() if name not in wrong}
-        mapping = {**read_mapping("network"), **(read_mapping(question.mapping) if question.mapping else {})}
+        mapping = {
+            name: value for part in ("network", *question.mappings) for name, value in read_mapping(part).items()
+        }
         variables = {**mapping, **question.variables, **extra}
-        return Question(question.name, question.role, "", variables, {**question.extra, **more})
+        return Question(question.name, question.role, (), variables, {**question.extra, **more})

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: fleet_services
-short_description: Decide what a device runs from the catalogue and its services
+short_description: Decide what a host serves from the catalogue and its services
 version_added: 0.1.0
 description:
   - Turns C(edge_slm_models) and C(edge_slm_services), the same variables for every device, into the inputs of the roles
@@ -32,9 +32,10 @@ options:
   board:
     description:
       - Kind of device. Services that name no engine run on llama.cpp on a V(pi) and on Ollama on a V(jetson).
+      - Empty for a host that is none. A host of the group C(gateway) offers what all devices serve.
     type: str
-    choices: [pi, jetson]
-    required: true
+    choices: [pi, jetson, ""]
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -69,7 +70,8 @@ ansible_facts:
         - C(llama_instances), C(ollama_models), C(ollama_port) and C(other_ports) are inputs of the roles that serve;
           C(wanted) names the models of the pipeline that the device needs.
         - C(engines) are what answers on the device; C(endpoints) has one item for each service with engine, name,
-          model, port, embeddings and ui, as clients see it.
+          model, port, embeddings and ui, as clients see it, and C(entry), the name of its model in the catalogue.
+        - C(gateway), of a gateway, has the endpoints that it sends requests to, and their hosts.
       returned: success
       type: dict
 """

@@ -32,7 +32,7 @@ options:
       engine:
         description: What answers.
         type: str
-        choices: [llama.cpp, ollama]
+        choices: [llama.cpp, ollama, gateway]
         required: true
       name:
         description: How the service is called.
@@ -42,6 +42,9 @@ options:
         description: How the model is called in requests.
         type: str
         required: true
+      entry:
+        description: The catalogue's name for the model. Nothing is asked with it.
+        type: str
       port:
         description: TCP port.
         type: int
@@ -153,6 +156,7 @@ def main() -> None:
                     "engine": {"type": "str", "choices": list(HEALTH_PATHS), "required": True},
                     "name": {"type": "str", "required": True},
                     "model": {"type": "str", "required": True},
+                    "entry": {"type": "str"},
                     "port": {"type": "int", "required": True},
                     "embeddings": {"type": "bool", "default": False},
                     "ui": {"type": "bool", "default": False},

@@ -33,7 +33,7 @@ ALIAS = re.compile(r"\s*\{\{\s*(edge_slm_\w+)\b[^{}]*\}\}\s*")
 NOT_SET = "is not set; docs/operators/inventory.md says what it is."
 
 #: Files in playbooks/vars that map the fleet's variables to inputs.
-MAPPINGS = ("network", "devices", "builders", "chats")
+MAPPINGS = ("network", "gateways", "devices", "builders", "chats")
 #: What the look makes of the fleet's variables for playbooks/vars.
 MADE_OF = {"edge_slm_plan": "edge_slm_services", "edge_slm_outbound": "edge_slm_proxy_environment"}
 

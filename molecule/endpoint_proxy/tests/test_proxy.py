@@ -730,7 +730,7 @@ def test_a_taken_port_is_refused_with_its_owner(proxy: Proxy) -> None:
     [
         plays.task("Write keys, certificate, configuration and unit"),
         plays.task("Start the proxy, or reload it where it runs with older files"),
-        plays.task("Wait until Ollama answers through the proxy"),
+        plays.task("Wait until its backend answers through the proxy"),
     ],
 )
 def test_a_killed_play_is_completed_by_the_next(changing: Proxy, name: str) -> None:

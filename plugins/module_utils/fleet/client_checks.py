@@ -17,12 +17,12 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint impo
     ask,
     said,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import LLAMA_CPP, OLLAMA
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import GATEWAY, LLAMA_CPP, OLLAMA
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import abilities, find_loaded
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import same_name
 
 #: The path that is open without a key.
-HEALTH_PATHS = {LLAMA_CPP: "/health", OLLAMA: "/healthz"}
+HEALTH_PATHS = {LLAMA_CPP: "/health", OLLAMA: "/healthz", GATEWAY: "/healthz"}
 WRONG_KEY = "not-a-key-of-this-endpoint"
 ANY_MODEL = "gpt-3.5-turbo"
 
@@ -93,8 +93,8 @@ def page_problem(status: int, content_type: str, body: str, wanted: bool) -> str
 
 
 def abilities_of(endpoint: Endpoint) -> Abilities:
-    """Return what a model can do: Ollama is asked, and llama-server makes what its service was declared to make."""
-    if endpoint.engine == LLAMA_CPP:
+    """Return what a model can do: Ollama is asked, others make what a service was declared to make."""
+    if endpoint.engine != OLLAMA:
         return Abilities(endpoint.embeddings)
     return abilities(endpoint.ask("/api/show", endpoint.key, {"model": endpoint.model}).json())
 
@@ -174,7 +174,7 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
         clear = ask(endpoint.url.replace("https://", "http://", 1) + HEALTH_PATHS[endpoint.engine])
         checks.expect("no answer without TLS", clear.status != 200, "it answers in clear text too")
     checks.attempt("/v1/models", models)
-    {LLAMA_CPP: _check_llama_cpp, OLLAMA: _check_ollama}[endpoint.engine](checks, endpoint)
+    {LLAMA_CPP: _check_llama_cpp, OLLAMA: _check_ollama, GATEWAY: _check_gateway}[endpoint.engine](checks, endpoint)
     return checks
 
 
@@ -200,3 +200,12 @@ def _check_ollama(checks: Checks, endpoint: Endpoint) -> None:
     checks.expect("loaded", loaded is not None, f"/api/ps does not show {endpoint.model}: {running.brief()}")
     if loaded:
         checks.on_gpu = loaded.share
+
+
+def _check_gateway(checks: Checks, endpoint: Endpoint) -> None:
+    """Check what only the gateway has: an administration of its own, closed to those who may ask models."""
+    checks.shut(endpoint, "/model/info")
+    if not endpoint.admin:
+        forbidden = endpoint.ask("/model/info", endpoint.key)
+        problem = f"expected HTTP 403 from /model/info, got {forbidden.brief()}"
+        checks.expect("an inference key may not administer the gateway", forbidden.status == 403, problem)

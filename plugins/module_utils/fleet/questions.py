@@ -11,7 +11,10 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import CPU_CLASSES
 
 BUILDER = "builder"
+GATEWAY = "gateway"
 CHAT = "chat"
+#: Files in playbooks/vars, the later over the earlier.
+BUILDERS, DEVICES, GATEWAYS, CHATS = ("builders",), ("devices",), ("devices", "gateways"), ("chats",)
 BOARDS = ("pi", "jetson")
 BASELINE_ROLES = ("host_baseline", "pi_baseline", "jetson_baseline")
 #: Roles that a builder enters with its own variables, also where it is a device, too.
@@ -41,14 +44,14 @@ class Question:
     Args:
         name: What the answer is called: the role, on a builder for a further CPU class `llama_cpp for CLASS`.
         role: The role.
-        mapping: File in playbooks/vars that maps the fleet's variables to the role's inputs; none when empty.
+        mappings: Files in playbooks/vars that map the fleet's variables to the role's inputs; the later win.
         variables: Variables that only this question has; they win over the task's.
         extra: Goes to the plan beside the role's inputs.
     """
 
     name: str
     role: str
-    mapping: str = ""
+    mappings: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -80,26 +83,26 @@ def builder_questions() -> list[Question]:
     own = {"llama_cpp_cpu_class": "auto", "llama_cpp_activate": True, "llama_cpp_converter": True}
     others = {"llama_cpp_activate": False, "llama_cpp_converter": False}
     return [
-        Question("artifact_store", "artifact_store", "builders"),
-        Question("llama_cpp", "llama_cpp", "builders", {**own, "llama_cpp_publish": True}),
+        Question("artifact_store", "artifact_store", BUILDERS),
+        Question("llama_cpp", "llama_cpp", BUILDERS, {**own, "llama_cpp_publish": True}),
         *(
             Question(
                 release_question(name),
                 "llama_cpp",
-                "builders",
+                BUILDERS,
                 {**others, "llama_cpp_cpu_class": name, "llama_cpp_publish": True},
             )
             for name, cpu_class in CPU_CLASSES.items()
             if cpu_class.architecture
         ),
-        Question("model_pipeline", "model_pipeline", "builders"),
+        Question("model_pipeline", "model_pipeline", BUILDERS),
     ]
 
 
 def chat_questions(tls: bool) -> list[Question]:
     """Return what a host with a chat page is asked for beside its baseline."""
-    certificate = [Question("endpoint_tls", "endpoint_tls", "devices")] if tls else []
-    return [*certificate, Question("chat_frontend", "chat_frontend", "chats")]
+    certificates = [Question("endpoint_tls", "endpoint_tls", DEVICES)] if tls else []
+    return [*certificates, Question("chat_frontend", "chat_frontend", CHATS)]
 
 
 def device_questions(
@@ -117,16 +120,22 @@ def device_questions(
     own = {"llama_cpp_converter": True} if release is None else {**RECEIVING, **release}
     if "llama.cpp" in engines or (release is None and models):
         # A builder's inputs are about building, and nothing is built here.
-        found.append(Question("llama_cpp", "llama_cpp", "devices", own, {"received": release is not None}))
+        found.append(Question("llama_cpp", "llama_cpp", DEVICES, own, {"received": release is not None}))
     if models:
-        found.append(Question("model_pipeline", "model_pipeline", "devices"))
+        found.append(Question("model_pipeline", "model_pipeline", DEVICES))
     if tls:
-        found.append(Question("endpoint_tls", "endpoint_tls", "devices"))
+        found.append(Question("endpoint_tls", "endpoint_tls", DEVICES))
     if "llama.cpp" in engines:
-        found.append(Question("llama_service", "llama_service", "devices"))
+        found.append(Question("llama_service", "llama_service", DEVICES))
     if "ollama" in engines:
-        found += [Question(role, role, "devices") for role in ("jetson_ollama", "endpoint_proxy")]
+        found += [Question(role, role, DEVICES) for role in ("jetson_ollama", "endpoint_proxy")]
     return found
+
+
+def gateway_questions(tls: bool) -> list[Question]:
+    """Return what a gateway is asked for beside its baseline."""
+    certificates = [Question("endpoint_tls", "endpoint_tls", DEVICES)] if tls else []
+    return [*certificates, *(Question(role, role, GATEWAYS) for role in ("fleet_gateway", "endpoint_proxy"))]
 
 
 def baseline_questions(groups: Collection[str], unproven: bool = False) -> list[Question]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import MODEL_KEYS, from_registry
 
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
+#: What clients of the fleet's gateway see in place of an engine.
+GATEWAY = "gateway"
 #: Port of a service that names none: llama-server's long-standing one, and Ollama's.
 DEFAULT_PORTS = {LLAMA_CPP: 8080, OLLAMA: 11434}
 #: Engine of a board's services that name none.
@@ -35,11 +36,12 @@ class FleetError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What clients of a device see of one service."""
+    """What clients of a device see of one service; `entry` is the catalogue's name for its model."""
 
     engine: str
     name: str
     model: str
+    entry: str
     port: int
     embeddings: bool = False
     ui: bool = False
@@ -103,14 +105,20 @@ def _port(service: Mapping[str, Any], engine: str, place: str, problems: Problem
     return as_int(service.get("port", DEFAULT_PORTS[engine]), place, 1024, 65535, problems, 0)
 
 
-def chat_endpoints(device: str, address: str, tls: bool, plan: DevicePlan) -> list[dict[str, Any]]:
-    """Return a device's endpoints as a chat page takes them, without those that make no text."""
+def chat_endpoints(device: str, address: str, plan: DevicePlan) -> list[dict[str, Any]]:
+    """Return a device's endpoints as a chat page takes them, without those that make no text.
+
+    Args:
+        device: Its name.
+        address: Where other hosts reach it, as a URL without port.
+        plan: What it serves.
+    """
     services = [*plan.llama_instances, *plan.ollama_models]
     contexts = {str(one.get("name") or one["model"]): one["context"] for one in services if one.get("context")}
     return [
         {
             "name": f"{device} {one.name}",
-            "url": f"{'https' if tls else 'http'}://{url_host(address)}:{one.port}/v1",
+            "url": f"{address}:{one.port}/v1",
             "model": one.model,
             **({"context": contexts[one.name]} if one.name in contexts else {}),
         }
@@ -223,6 +231,7 @@ def _add_llama(
             LLAMA_CPP,
             str(service.get("name", name)),
             name,
+            name,
             port,
             embeddings=as_bool(service.get("embeddings", False), f"{place}.embeddings", problems),
             ui=as_bool(service.get("ui", True), f"{place}.ui", problems, default=True),
@@ -264,4 +273,4 @@ def _add_ollama(
             )
         plan.wanted.append(name)
         plan.ollama_models.append({"name": served, "published": name, **wanted})
-    plan.endpoints.append(Endpoint(OLLAMA, served, served, port))
+    plan.endpoints.append(Endpoint(OLLAMA, served, served, name, port))

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import is_as_packaged
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import listening
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.systemd import show
@@ -34,6 +36,17 @@ def read_pem(settings: proxying.Settings) -> tuple[str, str]:
         return "", str(error)
 
 
+def read_backend_key(settings: proxying.Settings) -> tuple[str, str]:
+    """Return what the backend wants for a key, and why it cannot be used."""
+    if not settings.backend_key_file:
+        return "", ""
+    key = read_text(settings.backend_key_file).strip()
+    # It stands in a line of HAProxy's.
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", key):
+        return "", f"endpoint_proxy_backend_key_file: {settings.backend_key_file} holds no key; put it there first."
+    return key, ""
+
+
 def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
     """Return the proxy as it is."""
     units = {unit["Id"]: unit for unit in show(("Id", *PROPERTIES), (proxying.UNIT, decide.DISTRIBUTION_UNIT))}
@@ -50,6 +63,7 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
     if inputs.state == "absent":
         return live
     pem, problem = read_pem(inputs.settings)
+    backend_key, no_key = read_backend_key(inputs.settings)
     enabled = units.get(decide.DISTRIBUTION_UNIT, {}).get("UnitFileState") == "enabled"
     return replace(
         live,
@@ -61,6 +75,8 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
         port_owner=reading.port_owner(inputs.settings, runs_as),
         pem=pem,
         pem_problem=problem,
+        backend_key=backend_key,
+        backend_key_problem=no_key,
     )
 
 
@@ -76,6 +92,6 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     made = decide.plan(cast, live)
     for files in made.files.values():
         if files.files:
-            texts = proxying.texts(cast.settings, cast.keys, live.pem)
+            texts = proxying.texts(cast.settings, cast.keys, live.pem, live.backend_key)
             files.check = partial(reading.refusal, texts.config)
     return made

@@ -21,7 +21,8 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "endpoint_tls": (),
     "llama_service": ("llama_cpp", "model_pipeline", "endpoint_tls"),
     "jetson_ollama": ("model_pipeline",),
-    "endpoint_proxy": ("endpoint_tls", "jetson_ollama"),
+    "fleet_gateway": ("endpoint_tls",),
+    "endpoint_proxy": ("endpoint_tls", "jetson_ollama", "fleet_gateway"),
     "chat_frontend": ("endpoint_tls",),
 }
 #: Those that a look asks; provision comes before all of them, on the controller.
@@ -60,6 +61,8 @@ def planner(role: str) -> Planner:
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.jetson_ollama import plan
     elif role == "endpoint_proxy":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.endpoint_proxy import plan
+    elif role == "fleet_gateway":
+        from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.fleet_gateway import plan
     elif role == "chat_frontend":
         from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.chat_frontend import plan
     elif role == "endpoint_tls":

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What HAProxy in front of Ollama is configured with: keys, routes, limits; decided, not done.
+"""What HAProxy in front of Ollama or LiteLLM is configured with: keys, routes, limits; decided, not done.
 
 The grammar is that of HAProxy 2.2 and newer. Who asks is decided in the frontend; what a key may do is decided in a
 backend of its own, so that HAProxy's own metrics have a series for each key.
@@ -39,23 +39,47 @@ RUN_DIR = "/run/edge-slm-proxy"
 ADMIN_SOCKET = f"{RUN_DIR}/admin.sock"
 MASTER_SOCKET = f"{RUN_DIR}/master.sock"
 
-#: Where Ollama listens: never anywhere but on this host.
+#: Where what is behind the proxy listens: never anywhere but on this host.
 BACKEND_ADDRESS = "127.0.0.1"
 
-#: Routes that make something from a prompt; POST. Their bodies are limited in size.
-INFERENCE_ROUTES = (
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/embeddings",
-    "/v1/messages",
-    "/v1/responses",
-    "/api/chat",
-    "/api/embed",
-    "/api/embeddings",
-    "/api/generate",
-)
-#: Routes that list models; GET and HEAD. `ollama` asks for `/` first. /v1/models/NAME belongs to them.
-LISTING_ROUTES = ("/", "/v1/models", "/api/ps", "/api/tags", "/api/version")
+
+@dataclass(frozen=True)
+class Backend:
+    """What is behind the proxy.
+
+    Args:
+        name: Of the program, for people.
+        inference: Routes that make something from a prompt; POST. Their bodies are limited in size.
+        listing: Routes that list models; GET and HEAD. /v1/models/NAME belongs to them.
+        health: Path that is answered with 200 while it is there.
+    """
+
+    name: str
+    inference: tuple[str, ...]
+    listing: tuple[str, ...]
+    health: str
+
+
+OPENAI_ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+BACKENDS = {
+    "ollama": Backend(
+        name="Ollama",
+        inference=(
+            *OPENAI_ROUTES,
+            "/v1/messages",
+            "/v1/responses",
+            "/api/chat",
+            "/api/embed",
+            "/api/embeddings",
+            "/api/generate",
+        ),
+        # `ollama` asks for `/` first.
+        listing=("/", "/v1/models", "/api/ps", "/api/tags", "/api/version"),
+        health="/api/version",
+    ),
+    # Nothing else of it is looked through by the gateway's policy.
+    "litellm": Backend("LiteLLM", OPENAI_ROUTES, ("/v1/models",), "/health/liveliness"),
+}
 #: Describes one model; POST, and the `ollama` command needs it before it chats.
 SHOW_ROUTE = "/api/show"
 
@@ -101,6 +125,8 @@ TLS_LINES = (
 class Settings:
     """The role's inputs but for keys, checked. Paths of the certificate and its key are empty for plain HTTP."""
 
+    backend: str = "ollama"
+    backend_key_file: str = ""
     listen: str = ALL
     port: int = 11434
     backend_port: int = 11435
@@ -156,6 +182,15 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
         name: as_int(raw[name], f"endpoint_proxy_{name}", low, high, problems, getattr(defaults, name))
         for name, (low, high) in NUMBERS.items()
     }
+    backend = str(raw["backend"])
+    if backend not in BACKENDS:
+        problems.add("endpoint_proxy_backend", f"{backend!r} is not known; give {' or '.join(BACKENDS)}.")
+        backend = defaults.backend
+    key_file = str(raw["backend_key_file"] or "")
+    if key_file and not key_file.startswith("/"):
+        problems.add(
+            "endpoint_proxy_backend_key_file", f"{key_file!r} is not an absolute path; give one of the device."
+        )
     listen = as_address(raw["listen"], "endpoint_proxy_listen", problems)
     origins = raw["cors_origins"] if isinstance(raw["cors_origins"], (list, tuple)) else [raw["cors_origins"]]
     for index, problem in enumerate(map(origin_problem, origins)):
@@ -164,12 +199,19 @@ def parse_settings(raw: Mapping[str, Any], problems: Problems) -> Settings:
     if numbers["port"] == numbers["backend_port"] and overlap(BACKEND_ADDRESS, listen):
         problems.add(
             "endpoint_proxy_backend_port",
-            f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. Give Ollama another one.",
+            f"is {numbers['port']}, as endpoint_proxy_port is: the proxy would ask itself. "
+            f"Give {BACKENDS[backend].name} another one.",
         )
     as_networks(raw["allowed_cidrs"], "endpoint_proxy_allowed_cidrs", problems)
     certificate, key = certificate_paths(raw, "endpoint_proxy", problems)
     return Settings(
-        listen=listen, cors_origins=tuple(map(str, origins)), tls_certificate=certificate, tls_key=key, **numbers
+        backend=backend,
+        backend_key_file=key_file,
+        listen=listen,
+        cors_origins=tuple(map(str, origins)),
+        tls_certificate=certificate,
+        tls_key=key,
+        **numbers,
     )
 
 
@@ -232,7 +274,7 @@ NO_KEY = error_body(
 NOT_ALLOWED = error_body("This key may only ask models.", "invalid_request_error", "insufficient_permissions")
 TOO_FAST = error_body("Too many requests a minute with this key.", "requests", "rate_limit_exceeded")
 TOO_MANY = error_body("Too many requests wait already with this key.", "requests", "rate_limit_exceeded")
-#: What HAProxy itself answers for a request in a key's queue: its time was up, or Ollama went away.
+#: What HAProxy itself answers for a request in a key's queue: its time was up, or the backend went away.
 NOT_SERVED = error_body("The model server did not take the request; try again.", "requests", "overloaded")
 NO_LENGTH = error_body(
     "Send the body with a Content-Length, not in chunks.", "invalid_request_error", "length_required"
@@ -273,8 +315,9 @@ def _cors(origins: Sequence[str]) -> list[str]:
     ]
 
 
-def _frontend(settings: Settings, tls: bool) -> list[str]:
+def _frontend(settings: Settings, tls: bool, backend_key: str) -> list[str]:
     """Return the frontend: who asks, and for which kind of route."""
+    backend = BACKENDS[settings.backend]
     health = "{ path /healthz } { method GET }"
     down = OWN_ERRORS[503]
     return [
@@ -282,9 +325,9 @@ def _frontend(settings: Settings, tls: bool) -> list[str]:
         'log-format "key=%[var(txn.key)] status=%ST method=%HM path=%[var(txn.path)] first_byte_ms=%Tr '
         'total_ms=%Ta bytes=%B client=%ci end=%ts"',
         "http-request set-var(txn.path) path",
-        "# Open to everybody, and nothing else is: does Ollama answer?",
+        f"# Open to everybody, and nothing else is: does {backend.name} answer?",
         f"http-request set-log-level silent if {health}",
-        _answer(200, '{"status": "ok"}', f"if {health} {{ nbsrv(ollama) ge 1 }}"),
+        _answer(200, '{"status": "ok"}', f"if {health} {{ nbsrv({settings.backend}) ge 1 }}"),
         _answer(503, down, f"if {health}"),
         *_cors(settings.cors_origins),
         "# One header, two words: Bearer and a key whose sha256 is known.",
@@ -298,16 +341,22 @@ def _frontend(settings: Settings, tls: bool) -> list[str]:
         f"http-request set-var(txn.key) var(txn.digest),map_str({KEY_MAP}),field(2,/)"
         " if { var(txn.digest) -m found }",
         _answer(401, NO_KEY, "unless { var(txn.key) -m found }", "WWW-Authenticate Bearer"),
-        "# Exactly these paths, letter by letter: whatever else a path may mean to Ollama is for admin keys.",
-        f"http-request set-var(txn.route) str(inference) if {{ method POST }} {{ path {' '.join(INFERENCE_ROUTES)} }}",
-        f"http-request set-var(txn.route) str(listing) if {{ method GET HEAD }} {{ path {' '.join(LISTING_ROUTES)} }}",
-        f"http-request set-var(txn.route) str(listing) if {{ method POST }} {{ path {SHOW_ROUTE} }}",
+        f"# Exactly these paths, letter by letter: whatever else a path may mean to {backend.name} is for admin keys.",
+        f"http-request set-var(txn.route) str(inference) if {{ method POST }} {{ path {' '.join(backend.inference)} }}",
+        f"http-request set-var(txn.route) str(listing) if {{ method GET HEAD }} {{ path {' '.join(backend.listing)} }}",
+        *(
+            [f"http-request set-var(txn.route) str(listing) if {{ method POST }} {{ path {SHOW_ROUTE} }}"]
+            if settings.backend == "ollama"
+            else []
+        ),
         "http-request set-var(txn.route) str(listing) if { method GET HEAD } { path_beg /v1/models/ }"
         " !{ path,field(5,/) -m len gt 0 } !{ path_sub .. ; '#' %2 %5 }",
-        "# What Ollama gets to see: no key, no origin (it would refuse it), its own address, no other host in the URL.",
+        f"# What {backend.name} gets to see: no key of a client, no origin (Ollama would refuse it), its own address,"
+        " no other host in the URL.",
         "http-request set-uri %[pathq] if { pathq -m beg / }",
         "http-request del-header Authorization",
         "http-request del-header X-Api-Key",
+        *([f'http-request set-header Authorization "Bearer {backend_key}"'] if backend_key else []),
         "http-request del-header Origin",
         "http-request del-header Upgrade",
         f"http-request set-header Host {BACKEND_ADDRESS}:{settings.backend_port}",
@@ -331,7 +380,7 @@ def _key_backend(key: ApiKey, settings: Settings) -> list[str]:
         "http-request track-sc0 var(txn.key) table rates",
         _answer(429, TOO_FAST, f"if {{ sc_http_req_rate(0) gt {settings.key_requests_per_minute} }}", "Retry-After 10"),
         *scope,
-        _answer(503, OWN_ERRORS[503], "if { nbsrv(ollama) lt 1 }", f"Retry-After {RETRY_SECONDS}"),
+        _answer(503, OWN_ERRORS[503], f"if {{ nbsrv({settings.backend}) lt 1 }}", f"Retry-After {RETRY_SECONDS}"),
         "# More than can be worked on wait for their turn; the 503 at the end of that time becomes a 429.",
         _answer(
             429,
@@ -350,7 +399,8 @@ def _key_backend(key: ApiKey, settings: Settings) -> list[str]:
         _answer(411, NO_LENGTH, f"if {inference} {{ req.hdr(transfer-encoding) -m found }}"),
         _answer(411, NO_LENGTH, f"if {inference} !{{ req.hdr(content-length) -m found }}"),
         _answer(413, too_large, f"if {inference} {{ req.body_size gt {limit} }}"),
-        f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} track ollama/ollama"
+        f"server {settings.backend} {BACKEND_ADDRESS}:{settings.backend_port}"
+        f" track {settings.backend}/{settings.backend}"
         f" maxconn {settings.key_connections}",
     ]
 
@@ -360,7 +410,7 @@ def section(head: str, lines: Iterable[str]) -> str:
     return "\n".join([head, *(f"    {line}" for line in lines)]) + "\n"
 
 
-def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest: str) -> str:
+def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest: str, backend_key: str = "") -> str:
     """Return HAProxy's configuration.
 
     Args:
@@ -368,6 +418,7 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
         keys: Keys; only names and scopes are written.
         tls: Whether `TLS_PEM` is there to be used.
         config_digest: What the running process is to be known by; a worker reports it on its socket.
+        backend_key: What is sent to the backend in place of the client's key; nothing where it is empty.
     """
     parts = [
         "# Written by the role edge_slm.fleet.endpoint_proxy; changes are overwritten.\n",
@@ -403,12 +454,14 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
                 ),
             ],
         ),
-        section("frontend endpoint", _frontend(settings, tls)),
+        section("frontend endpoint", _frontend(settings, tls, backend_key)),
         section(
-            "# Asks Ollama every two seconds whether it is there; the others believe this one.\nbackend ollama",
+            f"# Asks {BACKENDS[settings.backend].name} every two seconds whether it is there; the others believe this"
+            " one.\n"
+            f"backend {settings.backend}",
             [
-                "option httpchk GET /api/version",
-                f"server ollama {BACKEND_ADDRESS}:{settings.backend_port} check inter 2s fall 2 rise 1",
+                f"option httpchk GET {BACKENDS[settings.backend].health}",
+                f"server {settings.backend} {BACKEND_ADDRESS}:{settings.backend_port} check inter 2s fall 2 rise 1",
             ],
         ),
         section(
@@ -429,19 +482,21 @@ class Texts:
     config_digest: str
 
 
-def texts(settings: Settings, keys: Sequence[ApiKey], pem: str) -> Texts:
+def texts(settings: Settings, keys: Sequence[ApiKey], pem: str, backend_key: str = "") -> Texts:
     """Return what HAProxy is to read.
 
     Args:
         settings: The inputs.
         keys: The keys.
         pem: Certificate and key, empty for plain HTTP; only their digest is used.
+        backend_key: What is sent to the backend in place of the client's key; nothing where it is empty.
     """
     tls = bool(settings.tls_certificate)
     key_map = key_map_text(keys)
     secret = hashlib.sha256(pem.encode()).hexdigest()
-    config_digest = digest({"config": render(settings, keys, tls, ""), "keys": key_map, "tls": secret})[:32]
-    return Texts(render(settings, keys, tls, config_digest), key_map, config_digest)
+    config = render(settings, keys, tls, "", backend_key)
+    config_digest = digest({"config": config, "keys": key_map, "tls": secret})[:32]
+    return Texts(render(settings, keys, tls, config_digest, backend_key), key_map, config_digest)
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,16 @@ class Live:
     #: Certificate and key in one text, or why they cannot be used.
     pem: str = ""
     pem_problem: str = ""
+    #: What the backend wants for a key, or why there is none yet.
+    backend_key: str = ""
+    backend_key_problem: str = ""
     #: Links at the unit's path, one to /dev/null for a masked unit, are not files.
     unit_path_taken: bool = False
+
+    @property
+    def awaited(self) -> list[str]:
+        """What the configuration is made of and other roles have yet to bring."""
+        return [problem for problem in (self.pem_problem, self.backend_key_problem) if problem]
 
 
 def unfit(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]:
@@ -111,26 +119,26 @@ def unfit(inputs: Inputs, device: Mapping[str, Any], live: Live) -> list[str]:
 
 
 def waiting(inputs: Inputs, live: Live) -> list[str]:
-    """Return what other roles have yet to bring: a certificate, or the port that Ollama still holds."""
+    """Return what other roles have yet to bring: a certificate, a key, or the port that Ollama still holds."""
     found = []
     if live.port_owner.startswith("ollama"):
         found.append(f"endpoint_proxy_port: {proxying.port_problem(inputs.settings, live.port_owner)}")
-    if live.pem_problem:
-        found.append(live.pem_problem)
-    return found
+    return found + live.awaited
 
 
 def wanted_files(inputs: Inputs, texts: proxying.Texts, live: Live) -> list[ConfigFile]:
     """Return the files; the configuration comes after what it names, so a start in between finds all of it.
 
-    Without a certificate that can be used there is no configuration yet: it has the certificate's digest in it.
+    Without a certificate that can be used there is no configuration yet: it has the certificate's digest in it; nor is
+    there one without the backend's key.
     """
     access: dict[str, Any] = {"mode": "0640", "group": proxying.USER}
     files = [ConfigFile(proxying.KEY_MAP, texts.key_map, secret=True, **access)]
     if live.pem:
         files.append(ConfigFile(proxying.TLS_PEM, live.pem, secret=True, **access))
-    if not live.pem_problem:
-        files.append(ConfigFile(proxying.CONFIG, texts.config, **access))
+    if not live.awaited:
+        secret = bool(live.backend_key)
+        files.append(ConfigFile(proxying.CONFIG, texts.config, secret=secret, **access))
     files.append(ConfigFile(proxying.UNIT_FILE, inputs.unit.replace("@digest@", inputs.unit_digest)))
     return files
 
@@ -166,7 +174,7 @@ def plan(inputs: Inputs, live: Live) -> Plan:
     if inputs.state == "absent":
         return plan_removal(live)
     settings = inputs.settings
-    texts = proxying.texts(settings, inputs.keys, live.pem)
+    texts = proxying.texts(settings, inputs.keys, live.pem, live.backend_key)
     stale = [] if settings.tls_certificate or proxying.TLS_PEM not in live.files else [proxying.TLS_PEM]
     write = FileSet(
         pending_directories(DIRECTORIES, live.files),
@@ -178,7 +186,7 @@ def plan(inputs: Inputs, live: Live) -> Plan:
     # A masked unit is a link in place of its file.
     pending = [one for one in write.sentences() if not (masked and one.startswith(f"file {proxying.UNIT_FILE}:"))]
     pending = [*missing_parts(live), *pending]
-    if not live.pem_problem:
+    if not live.awaited:
         steps = proxying.steps_to_run(live.unit, inputs.unit_digest, live.loaded, texts.config_digest, live.own_user)
         pending += unit_sentences(steps, write)
         count = revoked(live, texts)
@@ -198,8 +206,8 @@ def plan(inputs: Inputs, live: Live) -> Plan:
             "idle_distribution": live.idle_distribution,
             "user": proxying.USER,
             "summary": (
-                f"{url.partition(':')[0]} on {url_host(settings.listen)}:{settings.port} in front of Ollama on "
-                f"port {settings.backend_port}; keys: {names}"
+                f"{url.partition(':')[0]} on {url_host(settings.listen)}:{settings.port} in front of "
+                f"{proxying.BACKENDS[settings.backend].name} on port {settings.backend_port}; keys: {names}"
             ),
         },
         files={"configure": write},

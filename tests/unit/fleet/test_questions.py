@@ -65,7 +65,7 @@ def test_a_builder_is_asked_for_every_class_and_activates_its_own() -> None:
 
 def test_a_builder_that_serves_makes_what_it_needs() -> None:
     found = merged(builder_questions(), device_questions(["llama.cpp"], ["m"], False, RELEASE))
-    assert {question.name: question.mapping for question in found}["llama_cpp"] == "builders"
+    assert {question.name: question.mappings for question in found}["llama_cpp"] == ("builders",)
     assert [question.name for question in found].count("llama_cpp") == 1
     assert [question.name for question in found][-1] == "llama_service"
 

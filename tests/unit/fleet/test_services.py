@@ -26,7 +26,7 @@ def test_a_pi_serves_artifacts_with_llama_cpp() -> None:
     assert plan.llama_instances == [{"model": "smollm2", "context": 2048, "port": 8080}]
     assert plan.wanted == ["smollm2"]
     assert plan.ollama_models == []
-    assert plan.endpoints == [Endpoint(LLAMA_CPP, "smollm2", "smollm2", 8080, ui=True)]
+    assert plan.endpoints == [Endpoint(LLAMA_CPP, "smollm2", "smollm2", "smollm2", 8080, ui=True)]
 
 
 def test_a_jetson_serves_a_registry_s_model_and_an_artifact_by_another_name() -> None:
@@ -165,21 +165,13 @@ def test_what_is_not_a_list_is_refused_by_its_name(variable: str, wrong: object)
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("address", "tls", "base"),
-    [
-        ("192.168.1.20", False, "http://192.168.1.20"),
-        ("fd00::20", True, "https://[fd00::20]"),
-        ("pi-01", True, "https://pi-01"),
-    ],
-)
-def test_a_chat_page_asks_what_answers_in_text(address: str, tls: bool, base: str) -> None:
+def test_a_chat_page_asks_what_answers_in_text() -> None:
     services = [
         {"model": "smollm2", "engine": "llama.cpp", "name": "small", "context": 2048},
         {"model": "smollm2", "engine": "llama.cpp", "name": "vectors", "port": 8081, "embeddings": True},
         {"model": "phi3-mini"},
     ]
-    assert chat_endpoints("orin", address, tls, plan_device(services, MODELS, "jetson")) == [
-        {"name": "orin small", "url": f"{base}:8080/v1", "model": "smollm2", "context": 2048},
-        {"name": "orin phi3:mini", "url": f"{base}:11434/v1", "model": "phi3:mini"},
+    assert chat_endpoints("orin", "https://[fd00::20]", plan_device(services, MODELS, "jetson")) == [
+        {"name": "orin small", "url": "https://[fd00::20]:8080/v1", "model": "smollm2", "context": 2048},
+        {"name": "orin phi3:mini", "url": "https://[fd00::20]:11434/v1", "model": "phi3:mini"},
     ]

@@ -26,6 +26,7 @@ NETWORKS = {
     "host_baseline": "client_networks",
     "llama_service": "allowed_cidrs",
     "endpoint_proxy": "allowed_cidrs",
+    "fleet_gateway": "allowed_cidrs",
     "artifact_store": "cidrs",
     "chat_frontend": "allowed_cidrs",
 }
@@ -64,6 +65,8 @@ def asked(role: str, groups: tuple[str, ...] = ("pi",), services: object = (), *
         (("builder",), [], {}, [8090]),
         (("builder", "pi"), [{"model": "a"}], {}, [8080, 8090]),
         (("builder", "jetson"), [{"model": "a"}], {"artifact_store_port": 8091}, [11434, 8091]),
+        (("builder", "gateway"), [], {}, [8090, 4000]),
+        (("gateway",), [], {"edge_slm_gateway_port": 4443}, [4443]),
         (("builder", "chat"), [], {}, [8090, 8000]),
         (("chat",), [], {"chat_frontend_port": 8443}, [8443]),
     ],

@@ -47,7 +47,8 @@ def changed(option: Mapping[str, Any], place: str) -> object:
     value = option.get("default")
     if "choices" in option:
         others = [choice for choice in option["choices"] if choice not in (value, "absent")] or [value]
-        return others[PLACES.index(place) % len(others)]
+        chosen = others[PLACES.index(place) % len(others)]
+        return [chosen] if isinstance(value, list) else chosen
     text = f"{{{{ marker }}}} {place}"
     if "options" in option:
         required = {name: part["type"] for name, part in option["options"].items() if part.get("required")}

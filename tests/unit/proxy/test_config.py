@@ -18,6 +18,8 @@ CHAT = ApiKey("chat", "key-of-the-chat-0001", "infer")
 DEFAULTS = Settings()
 BOSS = ApiKey("boss", "key-of-the-boss-0001", "admin")
 INPUTS: dict[str, Any] = {
+    "backend": "ollama",
+    "backend_key_file": "",
     "listen": "::",
     "port": "11434",
     "backend_port": 11435,
@@ -48,6 +50,8 @@ def test_defaults_of_the_role_are_those_of_the_settings() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"backend": "nginx"}, "endpoint_proxy_backend: 'nginx' is not known; give ollama or litellm."),
+        ({"backend_key_file": "key"}, "endpoint_proxy_backend_key_file: 'key' is not an absolute path"),
         ({"port": 80}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is 80."),
         ({"port": True}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is True."),
         ({"port": 1e4}, "endpoint_proxy_port: must be a whole number from 1024 to 65535; it is 10000.0."),
@@ -253,3 +257,22 @@ def test_workers_are_found_on_their_way_out_too() -> None:
         "# programs\n"
     )
     assert proxying.worker_pids(old) == [1703, 890]
+
+
+def test_a_gateway_gets_its_own_key_and_nothing_but_what_its_policy_sees() -> None:
+    settings, _problems = settings_of(backend="litellm", backend_port=4001)
+    config = proxying.render(settings, [CHAT], False, "d", "sk-master")
+    lines = [line.strip() for line in config.splitlines()]
+    own_key = lines.index('http-request set-header Authorization "Bearer sk-master"')
+    assert own_key > lines.index("http-request del-header Authorization")
+    assert "option httpchk GET /health/liveliness" in lines
+    assert "server litellm 127.0.0.1:4001 check inter 2s fall 2 rise 1" in lines
+    assert "/v1/embeddings }" in config
+    for other in ("/v1/responses", "/v1/messages", "/api/", "ollama"):
+        assert [line for line in lines if other in line and not line.startswith("#")] == []
+    assert "sk-master" not in proxying.render(settings, [CHAT], False, "d")
+
+
+def test_another_key_of_the_backend_is_another_configuration() -> None:
+    digests = {proxying.texts(DEFAULTS, [CHAT], "", key).config_digest for key in ("", "sk-a", "sk-b")}
+    assert len(digests) == 3

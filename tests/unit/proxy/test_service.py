@@ -237,6 +237,8 @@ def test_the_configuration_comes_after_what_it_names() -> None:
 
 
 VALUES: dict[str, Any] = {
+    "backend": "ollama",
+    "backend_key_file": "",
     "state": "present",
     "listen": "::",
     "port": 11434,
@@ -279,3 +281,12 @@ def test_inputs(changes: dict[str, Any], sentences: list[str]) -> None:
     assert [begin for begin in sentences if not any(one.startswith(begin) for one in problems.found)] == []
     if not changes:
         assert cast == INPUTS
+
+
+def test_the_backends_key_is_awaited_and_hidden() -> None:
+    missing = replace(LIVE, backend_key_problem="endpoint_proxy_backend_key_file: /k holds no key; put it there first.")
+    made = decide.plan(INPUTS, missing)
+    assert made.waiting == [missing.backend_key_problem]
+    assert proxying.CONFIG not in [file.path for file in made.files["configure"].files]
+    (config,) = decide.plan(INPUTS, replace(LIVE, backend_key="sk-0")).files["configure"].files
+    assert (config.path, config.secret, "Bearer sk-0" in config.content) == (proxying.CONFIG, True, True)
