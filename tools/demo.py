@@ -30,6 +30,8 @@ CHAT_PAGE = "http://127.0.10.1:8000"
 ENDPOINTS = ROOT / ".demo/endpoints.json"
 #: What was made once on this machine: llama.cpp's objects and web UI, Go's modules and objects.
 VOLUMES = ("edge-slm-ccache", "edge-slm-go")
+#: What stands for a cloud there.
+CLOUD = "cloud-stand-in"
 QUESTION = "What is the capital of France? Answer in one word."
 
 
@@ -115,15 +117,15 @@ def ask(endpoint: dict[str, str]) -> tuple[str, float]:
     return (answer.choices[0].message.content or "").strip(), timings.get("predicted_per_second", tokens / seconds)
 
 
-def example(endpoint: dict[str, str]) -> str:
-    """Return what examples/chat.py prints for an endpoint.
+def example(script: str, endpoint: dict[str, str], *options: str) -> str:
+    """Return what an example prints for an endpoint.
 
     Raises:
         CalledProcessError: When it fails.
     """
     key = Path(endpoint["api_key_file"]).read_text().splitlines()[0]
     run = subprocess.run(
-        [sys.executable, str(ROOT / "examples/chat.py"), endpoint["base_url"], "--model", endpoint["model"]],
+        [sys.executable, str(ROOT / "examples" / script), endpoint["base_url"], *options],
         env={**os.environ, "EDGE_SLM_API_KEY": key},
         stdout=subprocess.PIPE,
         text=True,
@@ -138,6 +140,7 @@ def up() -> None:
     chosen = sources.decide("edge-slm-demo", sources.OLLAMA_VERSIONS[-1:])
     play("molecule/default/create.yml")
     play("molecule/stand_ins/registry.yml")
+    play("molecule/stand_ins/cloud.yml")
     play("site.yml")
     # By itself it asks every endpoint; in site.yml only those of devices that were changed.
     endpoints = play("playbooks/verify.yml")
@@ -150,9 +153,16 @@ def up() -> None:
         print(f"{endpoint['host']}: {answer}   ({endpoint['engine']}, {speed:.1f} tokens/s{page})")
     for endpoint in endpoints:
         if endpoint["model"] == sources.OLLAMA_MODEL:
-            print(f"\nexamples/chat.py {endpoint['base_url']} --model {endpoint['model']}\n{example(endpoint)}")
+            options = ["--model", endpoint["model"]]
+            print(f"\nexamples/chat.py {endpoint['base_url']} {' '.join(options)}")
+            print(example("chat.py", endpoint, *options))
+    door = next(endpoint for endpoint in endpoints if endpoint["engine"] == "gateway")
+    options = ["--cloud", CLOUD, "--edge", door["model"]]
+    print(f"\nexamples/federated.py {door['base_url']} {' '.join(options)}")
+    print(example("federated.py", door, *options))
     print()
     sources.describe(chosen)
+    print(f"gateway    {door['base_url']}: one door to all models")
     print(f"chat page  {CHAT_PAGE} (a browser asks for any user name, and the key as the password)")
     print(f"key        {KEY_FILE.relative_to(ROOT)} (first line)")
     print(f"clients    {ENDPOINTS.relative_to(ROOT)}")
