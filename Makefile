@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule examples ubuntu core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples ubuntu image core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +61,10 @@ ubuntu: env  ## Ubuntu Server 24.04 on a Raspberry Pi: the first start, then the
 	tools/host-packages openssh-client mtools dosfstools fdisk
 	tools/host-docker
 	tools/timed.py ubuntu python -m pytest tests/ubuntu
+
+image: env  ## A container image of the demo's model: made, started, asked (after make demo)
+	tools/host-packages aria2
+	python -m pytest tests/image
 
 core-next: env  ## Inputs of roles on the newest ansible-core (needs Python 3.12: make core-next PYTHON=python3.13)
 	PYTHON=$(PYTHON) tools/core-next
