@@ -25,7 +25,6 @@ from typing import Any
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError, sha256_digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import CPU_CLASSES
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import (
-    EMBEDDING_ARCHITECTURES,
     Board,
     Instance,
     Model,
@@ -35,6 +34,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving i
     start_timeout_seconds,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.fetch import Fetch, fetch
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import EMBEDDING_ARCHITECTURES
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import artifacts
 
 ROOT = Path(__file__).resolve().parents[1]
