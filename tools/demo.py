@@ -68,7 +68,8 @@ def play(playbook: str) -> list[dict[str, Any]]:
 
     def watch(event: dict[str, Any]) -> bool:
         data = event.get("event_data", {})
-        if event["event"] == "runner_on_ok" and data.get("task_action") == "edge_slm.fleet.verify_endpoint":
+        # Those of verify_endpoint, which on_controller runs.
+        if event["event"] == "runner_on_ok" and "endpoints" in data.get("res", {}):
             asked.extend(
                 {
                     "host": data["host"],
@@ -144,6 +145,8 @@ def up() -> None:
     play("site.yml")
     # By itself it asks every endpoint; in site.yml only those of devices that were changed.
     endpoints = play("playbooks/verify.yml")
+    if not endpoints:
+        raise DemoError("playbooks/verify.yml has asked no endpoint.")
     ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
 
     print(f"\nQ: {QUESTION}")
