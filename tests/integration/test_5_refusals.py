@@ -96,7 +96,7 @@ JETSON_CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "model larger than a Jetson's memory": (
         {"jetson_ollama_memory_overhead_mib": 1_048_576},
-        ["jetson_ollama_memory_overhead_mib", "overhead 1048576"],
+        ["jetson_ollama_memory_overhead_mib", "overhead 1048"],
     ),
     "certificate that is not there": (
         {"edge_slm_tls_mode": "given", "edge_slm_tls_certificate": "/nowhere.pem", "edge_slm_tls_key": "/nowhere.key"},

@@ -261,7 +261,7 @@ def decide(hosts: Mapping[str, Host]) -> Fitting:
             instead = memory.alternatives(engine.room, wanted, LADDER)
             remedy = f"Instead fits {', or '.join(instead)}." if instead else NOTHING
             text = memory.total_text(engine.room, needs)
-            fitting.unfit.setdefault(name, []).append(f"{VARIABLE}: the services {text} {remedy}")
+            fitting.unfit.setdefault(name, []).append(f"{VARIABLE}: the services need {text} {remedy}")
     for name, host in hosts.items():
         sentences = [*preparing_problems(fleet, fitting, host), disk_problem(fleet, name, host)]
         if any(sentences):

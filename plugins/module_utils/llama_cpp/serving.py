@@ -724,7 +724,7 @@ def check_memory(instances: Sequence[Instance], models: Mapping[str, Model], boa
     present = [(ask_of(i, board.overhead_mib), models[i.model].weights) for i in instances if i.model in models]
     needs = [memory.need(*one) for one in present]
     if board.room.excess(needs) > 0:
-        problems.add("llama_service_instances", f"the services {memory.total_text(board.room, needs)} {REMEDY}")
+        problems.add("llama_service_instances", f"the services need {memory.total_text(board.room, needs)} {REMEDY}")
 
 
 def plan_service(

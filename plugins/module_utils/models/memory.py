@@ -276,7 +276,7 @@ def total_text(room: Room, needs: Sequence[Need]) -> str:
     counted = room.counted(needs)
     total = sum(one.total for one in counted)
     return (
-        f"need {total} MiB, the board has {room.memory} MiB of memory of which {room.reserve} MiB are kept for "
+        f"{total} MiB, the board has {room.memory} MiB of memory of which {room.reserve} MiB are kept for "
         f"the system: {room.budget} MiB are left. {'; '.join(one.text() for one in counted)}."
     )
 

@@ -533,7 +533,7 @@ def check_memory(inputs: Inputs, sizes: Sequence[Size], memory_mib: int, unfit: 
         return
     needs = [memory.need(ask_of(inputs, size.name, size.context), weights_of(size)) for size in sizes if size.weights]
     if room.excess(needs) > 0:
-        unfit.add("models", f"what is loaded at a time {memory.total_text(room, needs)} {REMEDY}")
+        unfit.add("models", f"what is loaded at a time needs {memory.total_text(room, needs)} {REMEDY}")
 
 
 def check_disk(inputs: Inputs, sizes: Sequence[Size], free_mib: int, unfit: Problems) -> None:

@@ -327,10 +327,10 @@ PHI3, LLAMA, QWEN = (
             7620,
             {},
             [PHI3, LLAMA],
-            "jetson_ollama_models: what is loaded at a time need 6144 MiB, the board has 7620 MiB of memory of which "
+            "jetson_ollama_models: what is loaded at a time needs 6144 MiB, the board has 7620 MiB of memory of which "
             "1536 MiB are kept for the system: 6084 MiB are left. llama3:8b 6144 (weights 5120, overhead 1024).",
         ),
-        (30697, {}, [QWEN], "need 43008 MiB"),
+        (30697, {}, [QWEN], "needs 43008 MiB"),
         (16000, {"max_loaded_models": 2}, [PHI3, LLAMA], ""),
         (9000, {"max_loaded_models": 2}, [PHI3, LLAMA], "llama3:8b 6144 (weights 5120, overhead 1024); phi3:mini 3072"),
         (7620, {}, [Size("unknown:1", 0, False)], ""),
