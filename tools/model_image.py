@@ -42,6 +42,8 @@ CACHE = ROOT / ".cache/model-images"
 PORT = 8080
 #: Docker's names of architectures, by the kernel's.
 ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64"}
+#: The archive of what is below the server, among the files that an image is made of.
+RUNTIME = "runtime.tar"
 #: Of nobody on the host: what the server may read is what the image or the mounted file lets everybody read, or it.
 USER = 10001
 
@@ -93,7 +95,7 @@ def names(model: Model) -> list[str]:
     return [os.path.basename(path) for path in (model.path, model.projector_path) if path]
 
 
-def dockerfile(base: str, model: Model, release: Mapping[str, Any], *, context: int | None, parallel: int) -> str:
+def dockerfile(model: Model, release: Mapping[str, Any], *, context: int | None, parallel: int) -> str:
     """Return how the image is made. What changes least comes first: a registry keeps those layers.
 
     The arguments are those of the role llama_service, with one processor for each thread that the container sees.
@@ -113,7 +115,9 @@ def dockerfile(base: str, model: Model, release: Mapping[str, Any], *, context: 
     }
     return "\n".join(
         [
-            f"FROM {base}",
+            # For another architecture than this machine's, too: no program of the image is run.
+            "FROM scratch",
+            f"ADD {RUNTIME} /",
             *(f"COPY {name} /models/" for name in names(model)),
             "COPY llama-server serve /opt/edge-slm/",
             f"LABEL {' '.join(f'{name}={json.dumps(value)}' for name, value in labels.items())}",
@@ -127,15 +131,18 @@ def dockerfile(base: str, model: Model, release: Mapping[str, Any], *, context: 
     )
 
 
-def bring(url: str, manifest: Mapping[str, Any], release: Mapping[str, Any], directory: Path) -> None:
-    """Bring what the image is made of: the model's files, the server, and what starts it.
+def bring(url: str, manifest: Mapping[str, Any], release: Mapping[str, Any], runtime: Path) -> Path:
+    """Bring what the image is made of into one directory: the model's files, the server, and what starts it.
 
     Raises:
         DurableError: A file does not arrive, or not with its sha256.
     """
+    directory = CACHE / str(manifest["name"])
     for file in artifacts(manifest):
         source = f"{url}/models/{manifest['name']}/{file.path}"
         fetch(Fetch(source, str(directory / file.path), sha256_digest(file.sha256), file.size))
+        # Whoever runs this may keep new files to himself; the server is another user.
+        (directory / file.path).chmod(0o644)
     tarball = CACHE / "releases" / release["file"]
     source = f"{url}/releases/{release['file']}"
     fetch(Fetch(source, str(tarball), sha256_digest(release["sha256"]), release["size"]))
@@ -143,7 +150,10 @@ def bring(url: str, manifest: Mapping[str, Any], release: Mapping[str, Any], dir
         server = archive.getmember("./bin/llama-server")
         server.name = "llama-server"
         archive.extract(server, directory, filter="data")
-    shutil.copy2(ROOT / "tools/model-image-serve", directory / "serve")
+    shutil.copy(ROOT / "tools/model-image-serve", directory / "serve")
+    shutil.copy(runtime, directory / RUNTIME)
+    (directory / "serve").chmod(0o755)
+    return directory
 
 
 def build(text: str, directory: Path, files: Sequence[str], tag: str, architecture: str) -> None:
@@ -167,13 +177,12 @@ def main() -> int:
         manifest, release = choose(published(given.inventory, options), given.model, given.cpu_class)
         model = parse_model(manifest, "/models")
         architecture = ARCHITECTURES[CPU_CLASSES[release["cpu_class"]].architecture]
-        runtime = [str(ROOT / "tools/runtime-image"), architecture]
-        base = subprocess.run(runtime, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-        directory = CACHE / given.model
-        bring(given.url.rstrip("/"), manifest, release, directory)
-        text = dockerfile(base, model, release, context=given.context, parallel=given.parallel)
+        command = [str(ROOT / "tools/runtime-files"), architecture]
+        runtime = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        directory = bring(given.url.rstrip("/"), manifest, release, Path(runtime))
+        text = dockerfile(model, release, context=given.context, parallel=given.parallel)
         tag = f"edge-slm/{given.model}:{release['key']}-{model.sha256[:12]}"
-        build(text, directory, [*names(model), "llama-server", "serve"], tag, architecture)
+        build(text, directory, [RUNTIME, *names(model), "llama-server", "serve"], tag, architecture)
     except (ImageError, DurableError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1

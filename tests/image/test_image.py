@@ -30,7 +30,7 @@ def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
 def make() -> str:
     """Make the image; return its name."""
     (found,) = json.loads(docker("inspect", BUILDER).stdout)
-    (network,) = found["NetworkSettings"]["Networks"].values()
+    network = found["NetworkSettings"]["Networks"]["edge-slm-demo"]
     command = [sys.executable, ROOT / "tools/model_image.py", "--inventory", ROOT / "inventory/demo", MODEL]
     done = subprocess.run(
         [*command, "--url", f"http://{network['IPAddress']}:8090", "--context", "1024"],

@@ -55,7 +55,7 @@ SEES = Model("m", "/models/0123456789ab.gguf", 100 << 20, "0" * 64, "/models/mmp
 
 def lines(model: Model = MODEL, **given: Any) -> list[str]:
     release = {"key": "b1-x86-64-v3-0123456789", "cpu_class": PC}
-    return model_image.dockerfile("base:1", model, release, **{"context": None, "parallel": 1, **given}).splitlines()
+    return model_image.dockerfile(model, release, **{"context": None, "parallel": 1, **given}).splitlines()
 
 
 def entrypoint(text: list[str]) -> list[str]:
@@ -64,8 +64,9 @@ def entrypoint(text: list[str]) -> list[str]:
 
 
 def test_what_changes_least_comes_first() -> None:
-    assert [line for line in lines(SEES) if line.startswith(("FROM", "COPY"))] == [
-        "FROM base:1",
+    assert [line for line in lines(SEES) if line.startswith(("FROM", "ADD", "COPY"))] == [
+        "FROM scratch",
+        "ADD runtime.tar /",
         "COPY 0123456789ab.gguf /models/",
         "COPY mmproj-ab.gguf /models/",
         "COPY llama-server serve /opt/edge-slm/",
