@@ -47,5 +47,5 @@ def test_who_is_asked_for_a_key_is_asked_before_anything_is_passed_on() -> None:
 
 def test_sillytavern_is_asked_on_loopback_alone() -> None:
     assert [line for line in lines() if line.startswith("server ")] == [
-        "server sillytavern 127.0.0.1:8001 check inter 2s fall 2 rise 1"
+        "server sillytavern 127.0.0.1:8001 check inter 2s fall 5 rise 1"
     ]
