@@ -66,7 +66,7 @@ def parse_mounts(text: str) -> list[Mount]:
 
     found = []
     for line in text.splitlines():
-        left, _, right = line.partition(" - ")
+        left, _dash, right = line.partition(" - ")
         words, kind = left.split(), right.split()
         if len(words) > 4 and len(kind) > 1:
             found.append(Mount(plain(words[4]), words[2], kind[0], plain(kind[1])))
