@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import connection_loader
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.here import stay_here
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -22,14 +21,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _spec, given = self.validate_argument_spec(
             {"module": {"type": "str", "required": True}, "args": {"type": "dict", "default": {}}}
         )
-        # A fresh one: that of the task may be another host's, and have sudo in it.
-        self._connection = connection_loader.get("ansible.builtin.local", self._play_context)
-        self._connection.set_options()
-        self._connection._shell.set_options()
         answer = self._execute_module(
             module_name=given["module"],
             module_args=given["args"],
-            task_vars={**(task_vars or {}), "ansible_python_interpreter": sys.executable},
+            task_vars=stay_here(self, task_vars or {}),
         )
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return {**result, **answer}

@@ -35,6 +35,6 @@ class ActionModule(LookingAction):
                 "inputs": {**inputs.values, **given["extra"]},
                 "secrets": secrets,
             },
-            task_vars=task_vars,
+            task_vars=self.placed(given["role"], task_vars or {}),
         )
         return {**result, **written}

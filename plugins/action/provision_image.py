@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.here import stay_here
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
 
 
@@ -24,6 +25,6 @@ class ActionModule(LookingAction):
         made = self._execute_module(
             module_name="edge_slm.fleet.provision_image",
             module_args={"inputs": inputs.values, "secrets": secrets},
-            task_vars=task_vars,
+            task_vars=stay_here(self, task_vars or {}),
         )
         return {**result, **made}

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import Question
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import ON_HOSTS
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
 
 
@@ -25,7 +26,8 @@ class ActionModule(LookingAction):
             }
         )
         role = given["role"]
-        answers = self.ask([Question(role, role, extra=given["extra"])], task_vars or {}, {})
+        variables = self.placed(role, task_vars or {})
+        answers = self.ask([Question(role, role, extra=given["extra"])], variables, {})
         if answers.failure:
             return {**result, **answers.failure}
         plan = answers.plans[role]
@@ -37,4 +39,6 @@ class ActionModule(LookingAction):
                 "Still pending after the role has done its work: " + "; ".join(plan["pending"]) + ". "
                 "Look at `systemctl --failed` and `journalctl -p warning -b` there."
             )
-        return {**result, "changed": False, "ansible_facts": answers.facts, "empty": answers.inputs[role].empty, **plan}
+        # Of a role that works on the controller they are not the host's.
+        facts = answers.facts if role in ON_HOSTS else {}
+        return {**result, "changed": False, "ansible_facts": facts, "empty": answers.inputs[role].empty, **plan}

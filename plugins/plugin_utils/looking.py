@@ -13,7 +13,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import Question
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.verdict import Look
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import ON_HOSTS
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils import controller_side
+from ansible_collections.edge_slm.fleet.plugins.plugin_utils.here import stay_here
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import Inputs, collect
 
 
@@ -31,6 +33,10 @@ class Answers:
 
 class LookingAction(ActionBase):  # type: ignore[misc]
     """An action that asks roles' plans."""
+
+    def placed(self, role: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the variables that modules are run with where the role works: on the host, or on the controller."""
+        return variables if role in ON_HOSTS else stay_here(self, variables)
 
     def collected(self, role: str, variables: Mapping[str, Any], secrets: list[str]) -> Inputs:
         """Return a role's inputs with what the controller adds to them."""

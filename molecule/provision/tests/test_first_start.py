@@ -123,7 +123,13 @@ def test_the_schema_takes_the_files_as_they_are_made(image: str, tmp_path: Path)
 
 def test_an_image_is_its_owners_and_nothing_shows_a_secret(tmp_path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in MADE.glob("*.img*")} == {0o600}
-    output = played(CONVERGE, "-vvv", "--diff", provision_output=str(tmp_path))
+    for_devices = {
+        "ansible_python_interpreter": "/nonexistent/python",
+        "ansible_become": True,
+        "ansible_become_exe": "/nonexistent/sudo",
+        "ansible_connection": "ssh",
+    }
+    output = played(CONVERGE, "-vvv", "--diff", provision_output=str(tmp_path), **for_devices)
     assert "changed=" in output
     assert [secret for secret in SECRETS if secret in output] == []
 
