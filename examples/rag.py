@@ -68,7 +68,9 @@ class Documents:
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             vectors = self.embeddings.embed_documents([text for _name, text in batch])
-            known.update({name: np.array(vector, "float32") for (name, _), vector in zip(batch, vectors, strict=True)})
+            known.update(
+                {name: np.array(vector, "float32") for (name, _text), vector in zip(batch, vectors, strict=True)}
+            )
             print(f"{min(start + BATCH, len(new))} of {len(new)} texts embedded", file=sys.stderr)
         matrix = np.stack([known[name] for name in names])
         faiss.normalize_L2(matrix)
