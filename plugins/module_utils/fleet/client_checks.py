@@ -92,8 +92,14 @@ def page_problem(status: int, content_type: str, body: str, wanted: bool) -> str
     return ""
 
 
-def abilities_of(endpoint: Endpoint) -> Abilities:
-    """Return what a model can do: Ollama is asked, others make what a service was declared to make."""
+def abilities_of(endpoint: Endpoint, timeout: float) -> Abilities:
+    """Return what a model can do: Ollama is asked, others make what a service was declared to make.
+
+    A gateway knows of what Ollama serves only that it does not chat.
+    """
+    if endpoint.engine == GATEWAY and not endpoint.embeddings:
+        question = {"model": endpoint.model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+        return Abilities(endpoint.ask("/v1/chat/completions", endpoint.key, question, timeout).status == 400)
     if endpoint.engine != OLLAMA:
         return Abilities(endpoint.embeddings)
     return abilities(endpoint.ask("/api/show", endpoint.key, {"model": endpoint.model}).json())
@@ -157,7 +163,7 @@ def check_endpoint(endpoint: Endpoint, question: str, timeout: float) -> Checks:
     checks.expect("health", health.status == 200, f"{health.brief()}{hint}")
     if health.status == 0:
         return checks  # every other check would fail in the same way
-    can = abilities_of(endpoint)
+    can = abilities_of(endpoint, timeout)
     path, body = ("embeddings", {"input": question}) if can.embeddings else ("completions", {"prompt": "Hi"})
     checks.shut(endpoint, f"/v1/{path}", {"model": endpoint.model, "max_tokens": 1, **body})
     checks.shut(endpoint, "/v1/models")

@@ -12,7 +12,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint impo
     ask,
     prove,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import OLLAMA
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import GATEWAY, OLLAMA
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.gate import abilities
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import same_name
 
@@ -44,7 +44,14 @@ class Answer:
 
 
 def ask_briefly(asked: Asked, timeout: float) -> Answer:
-    """Ask for one token, or one embedding. A model that Ollama has not loaded is not asked: it would evict another."""
+    """Ask for one token, or one embedding. A model that Ollama has not loaded is not asked: it would evict another.
+
+    Nor is one asked through a gateway, for the same reason: what it passes on, its devices are asked themselves.
+    """
+    if asked.engine == GATEWAY:
+        listed = ask(f"{asked.url}/v1/models", asked.key, None, timeout, asked.tls)
+        names = [str(model.get("id")) for model in listed.json().get("data") or []]
+        return Answer(asked.model) if asked.model in names else Answer(problem=f"it is not offered: {listed.brief()}")
     if asked.engine == OLLAMA:
         loaded = ask(f"{asked.url}/api/ps", asked.key, None, timeout, asked.tls)
         if loaded.status != 200:

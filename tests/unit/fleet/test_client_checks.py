@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.client_checks import Endpoint, check_endpoint
-from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import LLAMA_CPP, OLLAMA
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import GATEWAY, LLAMA_CPP, OLLAMA
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.short_question import Asked, ask_briefly
 
 KEY = "0123456789abcdef"
 MODEL = "m:latest"
 #: Where each engine puts reasoning.
-REASONING = {LLAMA_CPP: "reasoning_content", OLLAMA: "reasoning"}
+REASONING = {LLAMA_CPP: "reasoning_content", OLLAMA: "reasoning", GATEWAY: "reasoning_content"}
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Server:
     def get(self, path: str) -> tuple[int, object]:
         if path == "/metrics":
             return (200, "llamacpp:x 1") if self.engine == LLAMA_CPP else (404, "")
+        if path == "/model/info":
+            return 403, ""
         models = [{"name": MODEL, "size": 2, "size_vram": 0}]
         return {
             "/v1/models": (200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]}),
@@ -122,3 +124,15 @@ def test_every_kind_of_model_passes_the_short_question(served: tuple[Server, str
     answer = ask_briefly(Asked("h", url, KEY, server.engine, MODEL, declared(server)), 5)
     assert answer.problem == ""
     assert answer.text
+
+
+def test_a_gateway_that_does_not_offer_a_model_fails() -> None:
+    server = Server(GATEWAY, "text")
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), handler(server))
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
+    url = f"http://127.0.0.1:{httpd.server_port}"
+    assert ask_briefly(Asked("h", url, KEY, GATEWAY, "another"), 5).problem.startswith("it is not offered: HTTP 200")
+    # No model is asked for it: its device would have to load it.
+    assert server.asked == []
+    httpd.shutdown()
+    httpd.server_close()
