@@ -102,7 +102,7 @@ def in_vain(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
         sentence
         for name, plan in plans.items()
-        if not bringing & set(STANDS_ON[_role(name)])
+        if not bringing & set(STANDS_ON.get(_role(name), ()))
         for sentence in plan["waiting"]
     ]
 

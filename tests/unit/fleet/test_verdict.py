@@ -80,7 +80,8 @@ def test_a_host_that_cannot_drops_out_and_the_others_go_on() -> None:
 def test_a_role_that_waits_for_what_nobody_brings(below: dict[str, Any], dropped: bool) -> None:
     """Such as a flag that the server does not know: only another release could have it."""
     service = {"waiting": ["extra_args: no such flag"], "pending": ["extra_args: no such flag"]}
-    verdict = judge({"pi-01": look(llama_service=service, llama_cpp=below)})
+    # What is wrong with the inventory as a whole belongs to no role.
+    verdict = judge({"pi-01": look(llama_service=service, llama_cpp=below, inventory={"refusals": ["x: is wrong"]})})
     assert verdict.dropped == ({"pi-01": ["extra_args: no such flag"]} if dropped else {})
     assert bool(verdict.enter) is not dropped
 
