@@ -62,6 +62,12 @@ def flat(wrong: Mapping[str, Sequence[str]]) -> list[str]:
     return [sentence for sentences in wrong.values() for sentence in sentences]
 
 
+def set_by_roles(variables: Mapping[str, Any]) -> set[str]:
+    """Return the inputs that roles have given their defaults in this run, because they were set to null."""
+    plans = (variables.get(f"__{role}_plan") or {} for role in ON_HOSTS)
+    return {name for plan in plans for name in plan.get("empty") or {}}
+
+
 def without_consequences(refusals: Iterable[str], wrong: Container[str]) -> list[str]:
     """Return those refusals that are not about a variable that was found wrong and left out."""
     return [sentence for sentence in refusals if sentence.partition(":")[0] not in wrong]
@@ -203,7 +209,7 @@ class ActionModule(LookingAction):
         """Return which names are not known: of variables, of roles that are asked for; and a host of two boards."""
         mapped = {name: value for mapping in MAPPINGS for name, value in read_mapping(mapping).items()}
         problems = Problems(misspelt(variables, read_fleet_variables(), {*mapped, *read_mapping("hosts")}))
-        given = set(variables) - set(load_extra_vars(self._loader))
+        given = set(variables) - set(load_extra_vars(self._loader)) - set_by_roles(variables)
         problems.found += ineffective(given, {name: operators_variable(value) for name, value in mapped.items()})
         problems.found += questions.group_problems(variables["inventory_hostname"], variables["group_names"])
         for name in sorted(asked - {*ON_HOSTS}):

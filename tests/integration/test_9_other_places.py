@@ -23,6 +23,8 @@ OTHER: dict[str, Any] = {
     "edge_slm_artifact_url": "http://builder-01:8091",
     "jetson_ollama_port": 11535,
     "jetson_ollama_models_dir": "/srv/ollama",
+    # Each role that has no network then sets its own, which is not taken for a variable of the inventory.
+    "edge_slm_clients": None,
 }
 
 
