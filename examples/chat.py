@@ -17,7 +17,7 @@ parser.add_argument("url", help="the endpoint, with /v1")
 parser.add_argument("question", nargs="?", default="Name three things that a Raspberry Pi is good for.")
 # llama-server has one model and answers with it, whatever it is called; Ollama wants the name.
 parser.add_argument("--model", default="gpt-3.5-turbo", help="name of the model; on a Raspberry Pi any will do")
-given = parser.parse_args()
+given = parser.parse_intermixed_args()
 
 client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
 completion = client.chat.completions.create(

@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("question", nargs="?", default="What time is it, and how much disk is free?")
     parser.add_argument("--cloud", required=True, help="the model that chooses the tools")
     parser.add_argument("--edge", required=True, help="the model that writes the answer")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
     found = answer(client, given.question, TOOLS, cloud=given.cloud, edge=given.edge)
     for call, result in found.results.items():

@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--chat", required=True, help="endpoint of a llama-server that answers, with /v1")
     parser.add_argument("--embeddings", required=True, help="endpoint that makes vectors, with /v1")
     parser.add_argument("--texts", type=int, default=2, help="how many documents the model gets to read")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
 
     key = os.environ["EDGE_SLM_API_KEY"]
     # The text itself is sent: by default the client counts tokens as OpenAI's models do, and sends those.

@@ -18,7 +18,7 @@ parser = argparse.ArgumentParser(description="Show an answer while it is being m
 parser.add_argument("url", help="the endpoint, with /v1")
 parser.add_argument("question", nargs="?", default="Write three sentences about small computers.")
 parser.add_argument("--model", default="gpt-3.5-turbo", help="name of the model; on a Raspberry Pi any will do")
-given = parser.parse_args()
+given = parser.parse_intermixed_args()
 
 client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
 started = time.monotonic()

@@ -67,7 +67,7 @@ parser.add_argument("url", help="the endpoint, with /v1")
 parser.add_argument("question", nargs="?", default="How much room is there on the disk at / of this machine?")
 parser.add_argument("--model", default="gpt-4o", help="name of the model; on a Raspberry Pi any will do")
 parser.add_argument("--require", action="store_true", help="the model has to call a function first")
-given = parser.parse_args()
+given = parser.parse_intermixed_args()
 
 client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
 messages: list[Any] = [{"role": "user", "content": given.question}]

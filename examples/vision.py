@@ -33,7 +33,7 @@ parser.add_argument("url", help="the endpoint, with /v1")
 parser.add_argument("image", help="a file that Pillow can read")
 parser.add_argument("question", nargs="?", default="Describe the picture in two sentences.")
 parser.add_argument("--model", default="gpt-4o", help="name of the model; on a Raspberry Pi any will do")
-given = parser.parse_args()
+given = parser.parse_intermixed_args()
 
 client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
 completion = client.chat.completions.create(

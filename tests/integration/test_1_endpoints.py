@@ -39,7 +39,7 @@ def test_the_examples_for_clients_are_answered(device: Device, example: str, key
     """What both articles do at their end: OpenAI's own client, with only the URL and the key of a device."""
     model = ["--model", JETSON.model] if device == JETSON else []
     run = subprocess.run(
-        [sys.executable, ROOT / f"examples/{example}.py", f"{device.url}/v1/", *model],
+        [sys.executable, ROOT / f"examples/{example}.py", f"{device.url}/v1/", *model, "Is bread good?"],
         env={**os.environ, "EDGE_SLM_API_KEY": key},
         capture_output=True,
         text=True,
