@@ -310,18 +310,16 @@ def merged(owners: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 def before(owners: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the owner has in place of our settings: {key: {before, ours}}.
 
-    `before` is None where the key is not there.
+    `before` is None where the key is not there. Docker's data stays where it is, and so does the setting with its path.
     """
-    return {key: {"before": _get(owners, key), "ours": value} for key, value in changes.items()}
+    return {key: {"before": _get(owners, key), "ours": value} for key, value in changes.items() if key != "data-root"}
 
 
 def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return daemon.json as its owner has it: as it was before the role, where nobody has changed our settings since.
-
-    Docker's data stays where it is, and so does the setting with its path.
-    """
+    """Return daemon.json as its owner has it: as it was before the role, where nobody has changed our settings since."""
     content = copy.deepcopy(dict(current))
     for key, note in noted.items():
+        # An earlier version noted data-root, too.
         if key != "data-root" and _get(content, key) == note["ours"]:
             _set(content, key, note["before"])
     return content
