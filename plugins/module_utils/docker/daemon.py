@@ -316,7 +316,7 @@ def before(owners: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return daemon.json as its owner has it: as it was before the role, where nobody has changed our settings since."""
+    """Return daemon.json as its owner has it: as before the role, where nobody has changed our settings since."""
     content = copy.deepcopy(dict(current))
     for key, note in noted.items():
         # An earlier version noted data-root, too.
