@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry impo
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.fleet_plan import (
     FleetVariables,
     devices,
+    served_by,
     with_gateway,
 )
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
@@ -161,9 +163,11 @@ class ActionModule(LookingAction):
         Raises:
             FleetError: With what is wrong with the fleet's variables.
         """
-        facts["edge_slm_fleet_endpoints"] = [
-            endpoint for device in devices(self._loader, variables) for endpoint in chat_endpoints(*device)
-        ]
+        found = facts["edge_slm_fleet_endpoints"] = []
+        for host in devices(variables):
+            # What is wrong with a device's variables its own look refuses; the page does without it.
+            with contextlib.suppress(FleetError):
+                found += chat_endpoints(host, *served_by(host, self._loader, variables))
         return questions.chat_questions(self._certificates(FleetVariables(self._loader, variables)))
 
     def _service_ports(self, variables: Mapping[str, Any], board: str, refusals: list[str]) -> list[int]:

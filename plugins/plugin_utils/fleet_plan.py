@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -48,19 +48,23 @@ class FleetVariables:
             raise FleetError(f"{variable or name}: cannot be evaluated: {error}") from error
 
 
-def devices(loader: DataLoader, variables: Mapping[str, Any]) -> Iterator[tuple[str, str, DevicePlan]]:
-    """Return each device's name, the address at which other hosts reach it, as a URL without port, and what it serves.
+def devices(variables: Mapping[str, Any]) -> list[str]:
+    """Return the names of all devices."""
+    return [host for board in BOARDS for host in variables["groups"].get(board, ())]
+
+
+def served_by(host: str, loader: DataLoader, variables: Mapping[str, Any]) -> tuple[str, DevicePlan]:
+    """Return where other hosts reach a device, as a URL without port, and what it serves.
 
     Raises:
         FleetError: With what is wrong with the fleet's variables.
     """
-    for host in [host for board in BOARDS for host in variables["groups"].get(board, ())]:
-        theirs = FleetVariables(loader, variables["hostvars"].raw_get(host))
-        plan = plan_device(
-            theirs.value("edge_slm_services"), theirs.value("edge_slm_models"), board_of(theirs.scope["group_names"])
-        )
-        scheme = "https" if theirs.value("edge_slm_tls", "edge_slm_tls_mode") else "http"
-        yield host, f"{scheme}://{url_host(str(theirs.value('edge_slm_reached_at', 'edge_slm_site_address')))}", plan
+    theirs = FleetVariables(loader, variables["hostvars"].raw_get(host))
+    plan = plan_device(
+        theirs.value("edge_slm_services"), theirs.value("edge_slm_models"), board_of(theirs.scope["group_names"])
+    )
+    scheme = "https" if theirs.value("edge_slm_tls", "edge_slm_tls_mode") else "http"
+    return f"{scheme}://{url_host(str(theirs.value('edge_slm_reached_at', 'edge_slm_site_address')))}", plan
 
 
 def with_gateway(plan: Mapping[str, Any], loader: DataLoader, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,12 +81,11 @@ def with_gateway(plan: Mapping[str, Any], loader: DataLoader, variables: Mapping
     found: list[dict[str, Any]] = []
     offered: dict[str, Endpoint] = {}
     port = int(FleetVariables(loader, {"edge_slm_gateway_port": 4000, **variables}).value("edge_slm_gateway_port"))
-    hosts: list[str] = []
-    for host, address, theirs in devices(loader, variables):
-        hosts.append(host)
+    for host in devices(variables):
+        address, theirs = served_by(host, loader, variables)
         for one in theirs.endpoints:
             url = f"{address}:{one.port}/v1"
             found.append({"host": host, "model": one.entry, "served": one.model, "url": url})
             offered[one.entry] = Endpoint(GATEWAY, one.entry, one.entry, one.entry, port, one.embeddings)
     endpoints = [*plan.get("endpoints", ()), *(endpoint.as_dict() for endpoint in offered.values())]
-    return {**plan, "endpoints": endpoints, "gateway": {"endpoints": found, "hosts": hosts}}
+    return {**plan, "endpoints": endpoints, "gateway": {"endpoints": found, "hosts": devices(variables)}}
