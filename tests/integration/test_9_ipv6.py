@@ -54,5 +54,5 @@ def test_a_device_without_ipv4(inventory: Path, tmp_path: Path) -> None:
     text = plays.played(ROOT / "site.yml", *fleet, limit=DEVICE)
     assert sum(plays.changes(text)) > 0
     plays.played(ROOT / "playbooks/drift.yml", *fleet, limit=DEVICE, edge_slm_drift_file=str(drift))
-    assert json.loads(drift.read_text())["hosts"][DEVICE]["pending"] == []
+    assert json.loads(drift.read_text())["hosts"][DEVICE]["pending"] == {}
     assert inside("ip -4 -oneline address show dev eth0") == "", "it had no IPv4 all the time"
