@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -36,7 +37,8 @@ def answer(url: str, key: str, picture: Path) -> str:
     """Open the page with a key, ask, and return what is answered; a picture of the end is taken in any case."""
     scheme, _, address = url.partition("://")
     with chromium() as page:
-        wait = WebDriverWait(page, SECONDS)
+        # The page replaces the message while it is streamed.
+        wait = WebDriverWait(page, SECONDS, ignored_exceptions=[StaleElementReferenceException])
         # In place of the dialog, which no driver can fill in. From then on the browser sends the key by itself.
         page.get(f"{scheme}://me:{key}@{address}/version")
         page.get(url)
@@ -52,6 +54,6 @@ def answer(url: str, key: str, picture: Path) -> str:
             # It is streamed: the end is when the button that stops it is gone.
             wait.until(lambda _: not page.find_element(By.ID, "mes_stop").is_displayed())
             time.sleep(1)
-            return page.find_elements(By.CSS_SELECTOR, said)[-1].text
+            return str(wait.until(lambda _: page.find_elements(By.CSS_SELECTOR, said)[-1].text))
         finally:
             page.save_screenshot(str(picture))
