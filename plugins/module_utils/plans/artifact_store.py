@@ -33,7 +33,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     shared_directories,
     unit_sentences,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan, removal
 
 UNIT = "edge-slm-artifacts.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
@@ -229,7 +229,7 @@ def decide(inputs: Inputs, live: Live) -> Plan:
         needs={
             "packages": [] if live.installed else [PACKAGE],
             "idle_distribution": live.idle_distribution,
-            "accounts": bool(live.account.missing()),
+            "accounts": [inputs.user] if live.account.missing() else [],
             "units": actions,
         },
         files={"configure": write},
@@ -238,16 +238,7 @@ def decide(inputs: Inputs, live: Live) -> Plan:
 
 def decide_absent(inputs: Inputs, live: Live) -> Plan:
     """Return what is left of the role; the package, and what was served, stay."""
-    files = FileSet(
-        remove=[path for path in (UNIT_FILE, inputs.config_dir) if path in live.files],
-        prune=shared_above(inputs.config_dir),
-    )
-    actions = pending_units([Unit(UNIT, wanted=False)], {UNIT: live.unit}, live.files, ())
-    return Plan(
-        pending=[*unit_sentences(actions), *files.sentences(), *live.account.left()],
-        needs={"units": actions, "accounts": bool(live.account.left())},
-        files={"uninstall": files},
-    )
+    return removal((UNIT,), (UNIT_FILE, inputs.config_dir), (live.account,), {UNIT: live.unit}, live.files)
 
 
 def plan(inputs: Mapping[str, Any], host: Host) -> Plan:

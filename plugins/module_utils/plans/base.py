@@ -9,7 +9,7 @@ functions of its subject's package, and changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -17,8 +17,18 @@ from typing import Any, Protocol
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions, userland
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import ConfigFile, Directory
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
+    ConfigFile,
+    Directory,
+    LiveFile,
+    LiveUnit,
+    Unit,
+    pending_units,
+    shared_above,
+    unit_sentences,
+)
 
 #: In place of a secret, in the inputs: its number in the list of secrets.
 PLACEHOLDER = "edge_slm_number"
@@ -86,6 +96,36 @@ class Plan:
         """Return the plan as the controller gets it: of files only whether a step has any."""
         found = {name: getattr(self, name) for name in ("refusals", "unfit", "pending", "waiting", "not_applicable")}
         return {**found, "needs": self.needs, "files": {name: bool(files) for name, files in self.files.items()}}
+
+
+def removal(
+    units: Iterable[str],
+    own: Sequence[str],
+    accounts: Sequence[Account],
+    live_units: Mapping[str, LiveUnit],
+    live_files: Mapping[str, LiveFile],
+) -> Plan:
+    """Return what is left of a role that is removed: its units stop, then its files go, then its accounts.
+
+    Args:
+        units: In the order in which they stop.
+        own: Paths of the role's files and directories.
+        accounts: Those of the role, as they are.
+        live_units: Units as they are, by name.
+        live_files: Files as they are, by path.
+    """
+    files = FileSet(remove=[path for path in own if path in live_files], prune=shared_above(*own))
+    actions = pending_units([Unit(name, wanted=False) for name in units], live_units, live_files, ())
+    left = [account for account in accounts if account.left()]
+    return Plan(
+        pending=[
+            *unit_sentences(actions),
+            *files.sentences(),
+            *(sentence for account in left for sentence in account.left()),
+        ],
+        needs={"units": actions, "accounts": [account.name for account in left]},
+        files={"uninstall": files},
+    )
 
 
 class Host:

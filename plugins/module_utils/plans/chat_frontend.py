@@ -37,7 +37,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     unit_sentences,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.serving import ApiKey, base_url, parse_keys
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan, removal
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy.config import (
     as_address,
     certificate_paths,
@@ -228,16 +228,6 @@ def port_owners(inputs: Inputs) -> dict[str, str]:
     }
 
 
-def read_certificate(inputs: Inputs) -> tuple[str, str]:
-    """Return certificate and key in one text, and why they cannot be used."""
-    if not inputs.tls_certificate:
-        return "", ""
-    try:
-        return read_pem(inputs.tls_certificate, inputs.tls_key, ROLE), ""
-    except ValueError as error:  # a role that runs before this one may bring or renew it
-        return "", str(error)
-
-
 def disk_problem(root: str) -> str:
     """Return why a release does not fit on the disk."""
     try:
@@ -262,7 +252,7 @@ def read_live(inputs: Inputs) -> Live:
     )
     if inputs.state == "absent":
         return live
-    pem, pem_problem = read_certificate(inputs)
+    pem, pem_problem = read_pem(inputs.tls_certificate, inputs.tls_key, ROLE)
     return replace(
         live,
         packages=tuple(package for package, program in PROGRAMS.items() if not find_command(program)),
@@ -376,24 +366,9 @@ def decide_absent(inputs: Inputs, live: Live) -> Plan:
     """Return what is left of the role; packages stay, and so do chats, without the key of the endpoints."""
     places = inputs.places
     own = [places.config_dir, places.door_dir, places.root, places.script, PAGE_FILE, DOOR_FILE]
-    secrets = (
-        [places.secrets] if places.secrets in live.files and os.path.realpath(places.secrets) == places.secrets else []
-    )
-    files = FileSet(
-        remove=[*(path for path in own if path in live.files), *secrets],
-        prune=shared_above(places.config_dir, places.root, places.script),
-    )
-    units = [Unit(name, wanted=False) for name in (DOOR_UNIT, PAGE_UNIT)]
-    actions = pending_units(units, live.units, live.files, ())
-    return Plan(
-        pending=[
-            *unit_sentences(actions),
-            *files.sentences(),
-            *(sentence for account in live.accounts for sentence in account.left()),
-        ],
-        needs={"units": actions, "accounts": [account.name for account in live.accounts if account.left()]},
-        files={"uninstall": files},
-    )
+    if os.path.realpath(places.secrets) == places.secrets:
+        own.append(places.secrets)
+    return removal((DOOR_UNIT, PAGE_UNIT), own, live.accounts, live.units, live.files)
 
 
 def plan(inputs: Mapping[str, Any], host: Host) -> Plan:

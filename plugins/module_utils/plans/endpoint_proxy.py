@@ -26,16 +26,6 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import live a
 from ansible_collections.edge_slm.fleet.plugins.module_utils.proxy import service as decide
 
 
-def read_pem(settings: proxying.Settings) -> tuple[str, str]:
-    """Return certificate and key in one text, and why they cannot be used."""
-    if not settings.tls_certificate:
-        return "", ""
-    try:
-        return reading.read_pem(settings.tls_certificate, settings.tls_key), ""
-    except ValueError as error:  # a role that runs before this one may bring or renew it
-        return "", str(error)
-
-
 def read_backend_key(settings: proxying.Settings) -> tuple[str, str]:
     """Return what the backend wants for a key, and why it cannot be used."""
     if not settings.backend_key_file:
@@ -62,7 +52,7 @@ def read_live(inputs: decide.Inputs, host: Host) -> decide.Live:
     )
     if inputs.state == "absent":
         return live
-    pem, problem = read_pem(inputs.settings)
+    pem, problem = reading.read_pem(inputs.settings.tls_certificate, inputs.settings.tls_key, "endpoint_proxy")
     backend_key, no_key = read_backend_key(inputs.settings)
     enabled = units.get(decide.DISTRIBUTION_UNIT, {}).get("UnitFileState") == "enabled"
     return replace(

@@ -35,7 +35,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     shared_directories,
     unit_sentences,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
+from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan, removal
 
 UNIT = "edge-slm-gateway.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
@@ -212,7 +212,7 @@ def decide(inputs: Inputs, live: Live) -> Plan:
         not_applicable=list(inputs.routes.left_out),
         needs={
             "package": not live.packaged,
-            "account": bool(live.account.missing()),
+            "accounts": [USER] if live.account.missing() else [],
             "environment": "" if made else inputs.environment_dir,
             "units": actions,
             "url": f"http://127.0.0.1:{inputs.port}",
@@ -223,16 +223,8 @@ def decide(inputs: Inputs, live: Live) -> Plan:
 
 def decide_absent(live: Live) -> Plan:
     """Return what is left of the role; the package stays."""
-    files = FileSet(
-        remove=[path for path in (UNIT_FILE, CONFIG_DIR, ROOT, LOCK) if path in live.files],
-        prune=shared_above(CONFIG_DIR, ROOT),
-    )
-    actions = pending_units([Unit(UNIT, wanted=False)], {UNIT: live.unit}, live.files, ())
-    return Plan(
-        pending=[*unit_sentences(actions), *files.sentences(), *live.account.left()],
-        needs={"units": actions, "account": bool(live.account.left())},
-        files={"uninstall": files},
-    )
+    own = (UNIT_FILE, CONFIG_DIR, ROOT, LOCK)
+    return removal((UNIT,), own, (live.account,), {UNIT: live.unit}, live.files)
 
 
 def plan(inputs: Mapping[str, Any], host: Host) -> Plan:

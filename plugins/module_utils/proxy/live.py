@@ -95,24 +95,26 @@ def port_owner(settings: proxying.Settings, own: int | None) -> str:
     return ""
 
 
-def read_pem(certificate: str, key: str, role: str = "endpoint_proxy") -> str:
-    """Return certificate and key of a role as HAProxy wants them, in one text.
+def read_pem(certificate: str, key: str, role: str) -> tuple[str, str]:
+    """Return certificate and key of a role as HAProxy wants them, in one text, and why they cannot be used.
 
-    Raises:
-        ValueError: They are missing, do not belong together or have expired; the text names the input and what to do.
+    They may be missing, not belong together or have expired, and a role that runs before this one may bring or renew
+    them. Both texts are empty where the role has no certificate.
     """
+    if not certificate:
+        return "", ""
     texts = []
     for name, path in (("certificate", certificate), ("key", key)):
         texts.append(read_text(path).strip())
         if not texts[-1]:
-            raise ValueError(f"{role}_tls_{name}: {path} is missing or empty; put it there first.")
+            return "", f"{role}_tls_{name}: {path} is missing or empty; put it there first."
     problem = pair_problem(certificate, key)
     if problem:
-        raise ValueError(
+        return "", (
             f"{role}_tls_certificate: {certificate} and {key} cannot be used: {problem}; give a certificate "
             "that is valid today and its own key, without a password."
         )
-    return f"{texts[0]}\n{texts[1]}\n"
+    return f"{texts[0]}\n{texts[1]}\n", ""
 
 
 def refusal(config: str, drafts: Mapping[str, str], path: str = proxying.CONFIG) -> str:
