@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_entries, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
 KEYS = ("name", "url", "model", "context")
@@ -35,12 +35,8 @@ def parse_endpoints(raw: object, variable: str, problems: Problems) -> tuple[End
         problems.add(variable, "has no endpoint: the page would have nobody to ask; give a list of {name, url, model}.")
         return ()
     found = []
-    for index, item in enumerate(raw):
+    for index, item in as_entries(raw, variable, KEYS, "{name, url, model}", problems):
         where = f"{variable}[{index}]"
-        if not isinstance(item, Mapping):
-            problems.add(where, "is not a dictionary; give {name, url, model}.")
-            continue
-        problems.unknown_keys(where, item, KEYS)
         name, url, model = (str(item.get(key) or "") for key in KEYS[:3])
         for key, value in (("name", name), ("model", model)):
             if not value:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 
@@ -86,3 +88,30 @@ def as_texts(value: object, variable: str, problems: Problems) -> tuple[str, ...
             problems.add(f"{variable}[{index}]", f"must be a text; it is {item!r}.")
             return ()
     return tuple(str(item) for item in value)
+
+
+def as_entries(
+    value: object, variable: str, known: Iterable[str], form: str, problems: Problems
+) -> list[tuple[int, Mapping[str, Any]]]:
+    """Cast a list of dictionaries; returns those that are some, with their numbers, and adds every problem.
+
+    Args:
+        value: As it is in the inventory.
+        variable: What the operator calls it.
+        known: The keys that an entry may have.
+        form: How an entry is written, for messages.
+        problems: Where problems are noted.
+    """
+    if not isinstance(value, (list, tuple)):
+        problems.add(variable, f"is not a list; write [{form}].")
+        return []
+    entries = []
+    names = list(known)
+    for number, entry in enumerate(value):
+        where = f"{variable}[{number}]"
+        if isinstance(entry, Mapping):
+            problems.unknown_keys(where, entry, names)
+            entries.append((number, entry))
+        else:
+            problems.add(where, f"is not a dictionary; write {form}.")
+    return entries

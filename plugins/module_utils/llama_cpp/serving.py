@@ -14,7 +14,13 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_float, as_int, plain_secret
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import (
+    as_bool,
+    as_entries,
+    as_float,
+    as_int,
+    plain_secret,
+)
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.network import as_networks, url_host
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.origins import LOCALHOST, origin_problem
@@ -459,18 +465,11 @@ def parse_keys(raw: object, problems: Problems, variable: str = "llama_service_a
         problems: Where problems are noted.
         variable: What the operator calls it; used in messages.
     """
-    if not isinstance(raw, (list, tuple)):
-        problems.add(variable, "is not a list; give a list of {name, key}.")
-        return []
-    if not raw:
+    if raw in ([], ()):
         problems.add(variable, "is empty; an endpoint needs at least one {name, key}, best from a vault.")
     keys: list[ApiKey] = []
-    for i, item in enumerate(raw):
+    for i, item in as_entries(raw, variable, ("name", "key", "scope"), "{name, key}", problems):
         where = f"{variable}[{i}]"
-        if not isinstance(item, Mapping):
-            problems.add(where, "is not a dictionary; give {name, key}.")
-            continue
-        problems.unknown_keys(where, item, ("name", "key", "scope"))
         key = plain_secret(str(item.get("key") or ""))
         found = ApiKey(str(item.get("name") or ""), key, str(item.get("scope") or "infer"))
         # A name as long as a key may be one: in a refusal it is shown only where it cannot be.

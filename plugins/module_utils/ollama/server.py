@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_entries, as_int
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DISK_RESERVE
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import shown_url
@@ -186,20 +186,13 @@ def _environment(values: Mapping[str, Any], problems: Problems) -> dict[str, str
 
 def _access(values: Mapping[str, Any], problems: Problems) -> Access:
     """Return how registries are reached, from the role's inputs about them."""
-    given = values["registries"] or []
-    if not isinstance(given, (list, tuple)):
-        problems.add("registries", "is not a list; write [{host: registry.lan:5000, ca: files/ca.pem}].")
-        given = []
     texts = list(values.get("registry_ca_texts") or [])
     certificates: dict[str, str] = {}
     insecure: list[str] = []
     hosts: list[str] = []
-    for number, entry in enumerate(given):
+    form = "{host: registry.lan:5000, ca: files/ca.pem}"
+    for number, entry in as_entries(values["registries"] or [], "registries", REGISTRY_KEYS, form, problems):
         where = f"registries[{number}]"
-        if not isinstance(entry, Mapping):
-            problems.add(where, "is not a dictionary; write {host: registry.lan:5000, ca: files/ca.pem}.")
-            continue
-        problems.unknown_keys(where, entry, REGISTRY_KEYS)
         host = str(entry.get("host") or "")
         if not ollama_models.REGISTRY.fullmatch(host):
             problems.add(f"{where}.host", f"{host!r} is not a host; write it like registry.lan:5000.")

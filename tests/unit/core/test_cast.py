@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import (
     as_bool,
+    as_entries,
     as_float,
     as_int,
     as_path,
@@ -84,6 +85,22 @@ def test_lists_of_texts(value: object, texts: tuple[str, ...], problem: str) -> 
     problems = Problems()
     assert as_texts(value, "x", problems) == texts
     assert [problem in found for found in problems.found] == ([True] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "entries", "problems"),
+    [
+        ([{"name": "a"}], [(0, {"name": "a"})], []),
+        ([], [], []),
+        ({"name": "a"}, [], ["x: is not a list; write [{name}]."]),
+        (None, [], ["x: is not a list; write [{name}]."]),
+        (["a", {"name": "b"}], [(1, {"name": "b"})], ["x[0]: is not a dictionary; write {name}."]),
+        ([{"nam": "a"}], [(0, {"nam": "a"})], ["x[0].nam: is not known; did you mean name?"]),
+    ],
+)
+def test_lists_of_dictionaries(value: object, entries: object, problems: list[str]) -> None:
+    found = Problems()
+    assert (as_entries(value, "x", ("name",), "{name}", found), found.found) == (entries, problems)
 
 
 @pytest.mark.parametrize(
