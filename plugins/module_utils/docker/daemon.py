@@ -319,8 +319,7 @@ def restored(current: Mapping[str, Any], noted: Mapping[str, Any]) -> dict[str, 
     """Return daemon.json as its owner has it: as before the role, where nobody has changed our settings since."""
     content = copy.deepcopy(dict(current))
     for key, note in noted.items():
-        # An earlier version noted data-root, too.
-        if key != "data-root" and _get(content, key) == note["ours"]:
+        if _get(content, key) == note["ours"]:
             _set(content, key, note["before"])
     return content
 
