@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,14 +33,6 @@ def root(tmp_path: Path) -> Path:
     (source / "model.gguf").write_bytes(CONTENT)
     publish(tmp_path / "hub", "org/name", source)
     return tmp_path / "hub"
-
-
-@pytest.fixture
-def hub(root: Path) -> Iterator[Hub]:
-    with Hub(root) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 def job(hub: Hub, tmp_path: Path, **changes: object) -> Fetch:

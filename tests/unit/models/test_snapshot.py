@@ -7,7 +7,6 @@ import os
 import struct
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +46,6 @@ def root(tmp_path: Path) -> Path:
     (source / "original" / "weights.bin").write_bytes(b"second copy")
     publish(tmp_path / "hub", "org/name", source)
     return tmp_path / "hub"
-
-
-@pytest.fixture
-def hub(root: Path) -> Iterator[Hub]:
-    with Hub(root) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 def params(hub: Hub, root: Path, **changes: Any) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import json
 import math
 import os
 import struct
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,14 +100,6 @@ def root(tmp_path: Path) -> Path:
     write_gguf(source / "mmproj.gguf")
     publish(tmp_path / "hub", "org/name", source)
     return tmp_path / "hub"
-
-
-@pytest.fixture
-def hub(root: Path) -> Iterator[Hub]:
-    with Hub(root) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 def revision(root: Path) -> str:
