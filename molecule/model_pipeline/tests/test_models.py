@@ -16,6 +16,8 @@ CACHE = "/var/cache/edge-slm/models"
 BIN = "/opt/edge-slm/llama.cpp/current/bin"
 SCRATCH = "/var/cache/edge-slm/test-quantisations"
 REAL = "smollm2-135m-instruct"
+#: Models with a projector, and what they are quantised to.
+SEEING = {"tiny-llava": "Q8_0", "tiny-idefics3": "none"}
 
 #: The book's Table 11.1.
 QUANTISATIONS = [
@@ -32,16 +34,19 @@ def manifest(device: Host, model: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("builder-01", REAL), ("builder-01", "ready"), ("pi-01", REAL), ("pi-01", "ready"), ("pi-02", REAL)],
+    [
+        *((name, model) for name in ("builder-01", "pi-01") for model in (REAL, "ready", *SEEING)),
+        ("pi-02", REAL),
+    ],
 )
 def test_files_match_the_manifest(name: str, model: str) -> None:
     device = host(name)
     written = manifest(device, model)
     assert written["name"] == model
-    assert [file["kind"] for file in written["files"]] == ["model"]
+    assert [file["kind"] for file in written["files"]] == (["model", "projector"] if model in SEEING else ["model"])
     for file in written["files"]:
         path = f"{MODELS}/{model}/{file['path']}"
-        assert file["path"] == f"{file['sha256'][:12]}.gguf"
+        assert file["path"] == f"{'mmproj-' if file['kind'] == 'projector' else ''}{file['sha256'][:12]}.gguf"
         assert device.check_output(f"sha256sum {path}").split()[0] == file["sha256"]
         assert int(device.check_output(f"stat -c %s {path}")) == file["size"]
         assert device.check_output(f"stat -c '%a %U' {path}") == "644 root"
@@ -56,8 +61,16 @@ def test_manifest_has_where_the_model_comes_from_and_what_it_needs() -> None:
     assert written["converter"], "which llama.cpp converted it"
 
 
+@pytest.mark.parametrize("model", SEEING)
+def test_a_model_that_sees_is_of_its_architecture(model: str) -> None:
+    """Both parts come from one repository; a projector is never quantised."""
+    written = manifest(host("builder-01"), model)
+    assert (written["architecture"], written["quantisation"], written["outtype"]) == ("llama", SEEING[model], "f16")
+    assert written["source"]["repo"].endswith(f"{model.removeprefix('tiny-')}{'-mistral' * ('llava' in model)}")
+
+
 def test_device_has_what_the_builder_published() -> None:
-    for model in (REAL, "ready"):
+    for model in (REAL, "ready", *SEEING):
         there = manifest(host("builder-01"), model)
         here = manifest(host("pi-01"), model)
         assert {**here, "history": []} == {**there, "history": []}

@@ -461,6 +461,11 @@ class Layout:
     models_path: str
     cache_path: str
 
+    @property
+    def convert_script(self) -> str:
+        """Where the role's script goes that runs the converter; no model can have that name."""
+        return os.path.join(self.cache_path, ".convert.py")
+
     def source_dir(self, model: Model) -> str:
         """Return where a repository's files go. The last part is the model's name: it leaks into the GGUF."""
         return os.path.join(self.cache_path, model.name, f"source-{digest(model.source.identity())[:12]}", model.name)

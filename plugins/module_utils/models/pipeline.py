@@ -237,10 +237,11 @@ def conversion(model: Model, layout: Layout, tools: Tools, projector: bool) -> d
     """Return the arguments of one run of the converter."""
     kind = ["--mmproj"] if projector else []
     source = layout.source_dir(model)
+    options = [*kind, "--outtype", model.outtype, "--outfile", OUTPUT]
     return {
         # Which of model_pipeline_snapshot's return values has how large it becomes.
         "size_in": "projector_bytes" if projector else "gguf_bytes",
-        "argv": [tools.python, tools.converter, source, *kind, "--outtype", model.outtype, "--outfile", OUTPUT],
+        "argv": [tools.python, layout.convert_script, tools.converter, source, *options],
         "dest": layout.projector(model) if projector else layout.converted(model),
         "inputs": model.converted_inputs(),
     }
@@ -294,6 +295,7 @@ def preparation(model: Model, found: Found, layout: Layout, tools: Tools) -> dic
         },
         "ready_hub": [item for item in fetched if "repo" in item],
         "ready_url": [item for item in fetched if "url" in item],
+        "convert_script": layout.convert_script,
         "conversions": [conversion(model, layout, tools, projectors[step]) for step in left if step in projectors],
         "merges": [merge(model, layout, tools)] if "merge" in left else [],
         "quantised": {

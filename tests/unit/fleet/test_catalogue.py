@@ -280,3 +280,9 @@ def test_the_directory_that_is_converted_is_named_like_the_model() -> None:
     assert layout.source_dir(one()) != layout.source_dir(one(source={**REPO, "revision": OTHER_REVISION}))
     assert layout.converted(one()) == layout.converted(one(quantisation="Q8_0"))
     assert layout.quantised(one()) != layout.quantised(one(quantisation="Q8_0"))
+
+
+def test_no_model_can_be_called_as_the_script_is() -> None:
+    """It is in the cache beside the models' directories."""
+    name = Layout("/models", "/cache").convert_script.rpartition("/")[2]
+    assert "must start with" in problems(entry(name=name))[0]

@@ -1,0 +1,89 @@
+"""Models that see, served by a Pi: their weights are random, so what they say makes no sense, and depends on the image.
+
+`tiny-llava` has the architecture of the book's liuhaotian/llava-v1.6-mistral-7b, `tiny-idefics3` that of SmolVLM
+(tools/tiny_vision_model.py).
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import openai
+import pytest
+from endpoints import KEY_FILE, MODEL, PIS, Device
+from openai.types.chat import ChatCompletion
+
+LLAVA, IDEFICS3 = (
+    Device("pi-01", PIS[0].address, port, model) for port, model in ((8081, "tiny-llava"), (8082, "tiny-idefics3"))
+)
+SEEING = pytest.mark.parametrize("device", [LLAVA, IDEFICS3], ids=lambda device: device.model)
+PICTURES = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("house*.*")}
+PNG, JPEG = PICTURES["house.png"], PICTURES["house.jpg"]
+
+
+def data_url(picture: bytes, kind: str = "jpeg") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def asked(device: Device, *urls: str) -> ChatCompletion:
+    """Ask as Listing 11.2 does, with its URL and key changed."""
+    client = device.client(KEY_FILE.read_text().strip())
+    content = [{"type": "text", "text": "Building a website can be done in 10 simple steps:"}]
+    completion = client.chat.completions.with_raw_response.create(
+        model="gpt-4-vision-preview",
+        messages=[
+            {"role": "system", "content": "You are an expert at analyzing images with computer vision."},
+            {
+                "role": "user",
+                "content": [*content, *({"type": "image_url", "image_url": {"url": url}} for url in urls)],
+            },
+        ],
+        max_tokens=500,
+        temperature=0,
+    )
+    assert completion.http_response.status_code == 200
+    return completion.parse()
+
+
+def said(device: Device, *urls: str) -> str:
+    return asked(device, *urls).choices[0].message.content or ""
+
+
+def prompt_tokens(device: Device, *urls: str) -> int:
+    usage = asked(device, *urls).usage
+    assert usage
+    return usage.prompt_tokens
+
+
+@SEEING
+def test_what_the_books_listing_sends_is_answered(device: Device) -> None:
+    """It calls a PNG a JPEG."""
+    assert said(device, data_url(PNG))
+    assert prompt_tokens(device, data_url(PNG)) > prompt_tokens(device)
+
+
+@SEEING
+def test_the_answer_depends_on_the_image(device: Device) -> None:
+    answers = {name: said(device, data_url(picture)) for name, picture in PICTURES.items()}
+    assert len(PICTURES) == len(set(answers.values())) == 3
+    assert said(device, data_url(PNG, "png")) == answers["house.png"], "the bytes count, not what they are called"
+
+
+@pytest.mark.parametrize("broken", [PNG[:300], JPEG[:20], b"not a picture", b""])
+def test_a_broken_image_is_refused(broken: bytes) -> None:
+    with pytest.raises(openai.BadRequestError, match="Failed to load image"):
+        asked(LLAVA, data_url(broken))
+    assert said(LLAVA, data_url(PNG)), "and it goes on answering"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/health", "file:///etc/hostname"])
+def test_an_image_is_never_fetched(url: str) -> None:
+    with pytest.raises(openai.APIStatusError, match=r"cannot make GET request|not allowed"):
+        asked(LLAVA, url)
+
+
+def test_a_model_without_projector_says_so() -> None:
+    blind = Device("pi-01", PIS[0].address, 8080, MODEL)
+    with pytest.raises(openai.InternalServerError, match=r"image input is not supported.*mmproj"):
+        asked(blind, data_url(PNG))
