@@ -17,6 +17,9 @@ from PIL import Image
 
 #: Pixels of the longer side: a big image costs a Raspberry Pi minutes.
 LONGEST_SIDE = 512
+#: Seconds until an answer: a Raspberry Pi may work on one image for tens of minutes. The client itself would give up
+#: after ten, and send the image again.
+TIMEOUT = 3600
 
 
 def data_url(path: str) -> str:
@@ -35,7 +38,7 @@ parser.add_argument("question", nargs="?", default="Describe the picture in two 
 parser.add_argument("--model", default="gpt-4o", help="name of the model; on a Raspberry Pi any will do")
 given = parser.parse_intermixed_args()
 
-client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"])
+client = openai.OpenAI(base_url=given.url, api_key=os.environ["EDGE_SLM_API_KEY"], timeout=TIMEOUT, max_retries=0)
 completion = client.chat.completions.create(
     model=given.model,
     max_tokens=200,

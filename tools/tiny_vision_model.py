@@ -6,9 +6,9 @@
 Its weights are random (fixed seed): its answers make no sense, and a picture changes them. What it shows is that a
 model of its architecture is converted, served and asked, with its projector.
 
-    tiny_vision_model.py llava|idefics3 OUT_DIRECTORY
+    tiny_vision_model.py llava|pixtral OUT_DIRECTORY
 
-`llava` has the names and the configuration of liuhaotian/llava-v1.6-mistral-7b, `idefics3` those of SmolVLM.
+`llava` has the names and the configuration of liuhaotian/llava-v1.6-mistral-7b, `pixtral` those of Pixtral 12B.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ TEMPLATE = (
     "{% if message['role'] == 'user' %}[INST] {{ message['content'] }} [/INST]"
     "{% else %}{{ message['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
 )
-#: Beside them every byte is a token; Idefics3 marks a picture by the later ones.
-CONTROL = ("<s>", "</s>", "<fake_token_around_image>", "<global-img>", "<image>")
-WORDS = ("\n", "\n\n", "\u2581")
+#: Beside them every byte is a token; Pixtral marks the rows of an image by the later ones.
+CONTROL = ("<s>", "</s>", "[IMG_BREAK]", "[IMG_END]")
+SPACE = "\u2581"
 
 Weights = dict[str, NDArray[np.float16]]
 Random = Callable[..., NDArray[np.float16]]
@@ -62,7 +62,7 @@ def tokenizer() -> bytes:
     normal, unknown, control, byte = 1, 2, 3, 6
     pieces = [("<unk>", unknown), *((text, control) for text in CONTROL)]
     pieces += [(f"<0x{value:02X}>", byte) for value in range(256)]
-    pieces += [(text, normal) for text in WORDS]
+    pieces.append((SPACE, normal))
     bpe = field(2, field(3, 2) + field(35, 1))
     return b"".join(field(1, field(1, text.encode()) + field(3, kind)) for text, kind in pieces) + bpe
 
@@ -87,28 +87,31 @@ def language(random: Random, prefix: str) -> Weights:
     return {**found, "lm_head.weight": random(vocabulary(), WIDTH)}
 
 
-def vision(random: Random, prefix: str, patches: int) -> Weights:
-    """Return the weights of what CLIP and SigLIP share; `patches` counts what has a position."""
+def clip(random: Random, prefix: str, patches: int) -> Weights:
+    """Return the weights of a vision tower of CLIP's kind."""
     found = {
+        f"{prefix}embeddings.class_embedding": random(VISION_WIDTH),
         f"{prefix}embeddings.patch_embedding.weight": random(VISION_WIDTH, 3, PATCH, PATCH),
-        f"{prefix}embeddings.position_embedding.weight": random(patches, VISION_WIDTH),
+        # The first position is that of a token for the whole image.
+        f"{prefix}embeddings.position_embedding.weight": random(1 + patches, VISION_WIDTH),
     }
     square, up, down = (VISION_WIDTH, VISION_WIDTH), (VISION_HIDDEN, VISION_WIDTH), (VISION_WIDTH, VISION_HIDDEN)
     shapes: dict[str, tuple[int, ...]] = {f"self_attn.{name}": square for name in ("q_proj", "k_proj", "v_proj")}
     shapes |= {"self_attn.out_proj": square, "mlp.fc1": up, "mlp.fc2": down}
     shapes |= {"layer_norm1": (VISION_WIDTH,), "layer_norm2": (VISION_WIDTH,)}
-    for layer in range(VISION_LAYERS):
-        for name, shape in shapes.items():
-            found[f"{prefix}encoder.layers.{layer}.{name}.weight"] = random(*shape)
-            found[f"{prefix}encoder.layers.{layer}.{name}.bias"] = random(shape[0]) - np.float16(1)
-    found[f"{prefix}post_layernorm.weight"] = random(VISION_WIDTH)
-    found[f"{prefix}post_layernorm.bias"] = random(VISION_WIDTH) - np.float16(1)
+    shapes = {
+        f"encoder.layers.{layer}.{name}": shape for layer in range(VISION_LAYERS) for name, shape in shapes.items()
+    }
+    shapes |= {"pre_layrnorm": (VISION_WIDTH,), "post_layernorm": (VISION_WIDTH,)}
+    for name, shape in shapes.items():
+        found[f"{prefix}{name}.weight"] = random(*shape)
+        found[f"{prefix}{name}.bias"] = random(shape[0]) - np.float16(1)
     return found
 
 
 def vocabulary() -> int:
     """Return how many tokens there are."""
-    return 1 + len(CONTROL) + 256 + len(WORDS)
+    return 1 + len(CONTROL) + 256 + 1
 
 
 def text_config() -> dict[str, Any]:
@@ -132,16 +135,11 @@ def text_config() -> dict[str, Any]:
 
 
 def llava(random: Random) -> tuple[Weights, dict[str, dict[str, Any]]]:
-    """Return weights and configuration in the manner of LLaVA 1.6: what sees is CLIP's, two layers translate."""
+    """Return weights and configuration in the manner of LLaVA 1.6, which cuts a large image into tiles."""
     side = 2 * PATCH
-    tower = "model.vision_tower.vision_tower.vision_model."
     weights = {
         **language(random, "model."),
-        # The first position is that of a token for the whole picture.
-        **vision(random, tower, 1 + (side // PATCH) ** 2),
-        f"{tower}embeddings.class_embedding": random(VISION_WIDTH),
-        f"{tower}pre_layrnorm.weight": random(VISION_WIDTH),
-        f"{tower}pre_layrnorm.bias": random(VISION_WIDTH),
+        **clip(random, "model.vision_tower.vision_tower.vision_model.", (side // PATCH) ** 2),
         "model.mm_projector.0.weight": random(WIDTH, VISION_WIDTH),
         "model.mm_projector.0.bias": random(WIDTH),
         "model.mm_projector.2.weight": random(WIDTH, WIDTH),
@@ -165,47 +163,50 @@ def llava(random: Random) -> tuple[Weights, dict[str, dict[str, Any]]]:
     return weights, {"config.json": config}
 
 
-def idefics3(random: Random) -> tuple[Weights, dict[str, dict[str, Any]]]:
-    """Return weights and configuration in the manner of SmolVLM: what sees is SigLIP's, four patches make a token."""
-    scale = 2
-    side = 4 * PATCH
+def pixtral(random: Random) -> tuple[Weights, dict[str, dict[str, Any]]]:
+    """Return weights and configuration in the manner of Pixtral, which takes a token for each patch of an image."""
+    side = 64 * PATCH
     weights = {
-        **language(random, "model.text_model."),
-        **vision(random, "model.vision_model.", (side // PATCH) ** 2),
-        "model.vision_model.embeddings.patch_embedding.bias": random(VISION_WIDTH),
-        "model.connector.modality_projection.proj.weight": random(WIDTH, VISION_WIDTH * scale**2),
+        # Pixtral's own names begin with language_model: the converter leaves those out of a projector, and with them
+        # [IMG_BREAK], which it wants there.
+        **language(random, "model."),
+        "vision_tower.patch_conv.weight": random(VISION_WIDTH, 3, PATCH, PATCH),
+        "vision_tower.ln_pre.weight": random(VISION_WIDTH),
+        "multi_modal_projector.linear_1.weight": random(WIDTH, VISION_WIDTH),
+        "multi_modal_projector.linear_1.bias": random(WIDTH),
+        "multi_modal_projector.linear_2.weight": random(WIDTH, WIDTH),
+        "multi_modal_projector.linear_2.bias": random(WIDTH),
     }
+    up, down = (VISION_HIDDEN, VISION_WIDTH), (VISION_WIDTH, VISION_HIDDEN)
+    shapes = {"feed_forward.gate_proj": up, "feed_forward.up_proj": up, "feed_forward.down_proj": down}
+    shapes |= {f"attention.{letter}_proj": (VISION_WIDTH, VISION_WIDTH) for letter in "qkvo"}
+    for layer in range(VISION_LAYERS):
+        prefix = f"vision_tower.transformer.layers.{layer}."
+        weights |= {f"{prefix}{name}.weight": random(*shape) for name, shape in shapes.items()}
+        weights |= {f"{prefix}{name}.weight": random(VISION_WIDTH) for name in ("attention_norm", "ffn_norm")}
     config = {
-        "architectures": ["Idefics3ForConditionalGeneration"],
-        "model_type": "idefics3",
-        "scale_factor": scale,
-        "image_token_id": 1 + CONTROL.index("<image>"),
+        "architectures": ["LlavaForConditionalGeneration"],
+        "model_type": "llava",
         "torch_dtype": "float16",
-        "text_config": {**text_config(), "architectures": ["VLlama3ForCausalLM"], "model_type": "llama"},
+        "text_config": {**text_config(), "model_type": "mistral", "head_dim": WIDTH // HEADS},
         "vision_config": {
-            "model_type": "idefics3_vision",
+            "model_type": "pixtral",
             "hidden_size": VISION_WIDTH,
             "intermediate_size": VISION_HIDDEN,
             "num_hidden_layers": VISION_LAYERS,
             "num_attention_heads": VISION_HEADS,
+            "head_dim": VISION_WIDTH // VISION_HEADS,
             "image_size": side,
             "patch_size": PATCH,
-            "layer_norm_eps": 1e-6,
-            "hidden_act": "gelu_pytorch_tanh",
+            "rope_theta": 10000.0,
+            "hidden_act": "gelu",
         },
     }
-    half = [0.5, 0.5, 0.5]
-    preprocessor = {
-        "image_processor_type": "Idefics3ImageProcessor",
-        "image_mean": half,
-        "image_std": half,
-        "size": {"longest_edge": side},
-        "max_image_size": {"longest_edge": side},
-    }
+    preprocessor = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"longest_edge": side}}
     return weights, {"config.json": config, "preprocessor_config.json": preprocessor}
 
 
-KINDS = {"llava": llava, "idefics3": idefics3}
+KINDS = {"llava": llava, "pixtral": pixtral}
 
 
 def write(kind: str, directory: Path) -> None:
@@ -223,6 +224,9 @@ def write(kind: str, directory: Path) -> None:
         "bos_token": "<s>",
         "eos_token": "</s>",
         "unk_token": "<unk>",
+        "added_tokens_decoder": {
+            str(1 + number): {"content": text, "special": True} for number, text in enumerate(CONTROL)
+        },
         "add_bos_token": True,
         "add_eos_token": False,
         "chat_template": TEMPLATE,

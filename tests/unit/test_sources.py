@@ -144,3 +144,12 @@ def test_the_demo_can_report_which(images: dict[str, str], model: str) -> None:
     described = (sources.describe_ollama_image(chosen), sources.describe_ollama_model(chosen))
     assert all("local registry" in text for text in described) is not bool(images)
     assert "phi3:mini" in described[1]
+
+
+def test_models_that_see_are_always_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another revision would be another model on every device."""
+    monkeypatch.setattr(sources, "CACHE", tmp_path)
+    first = sources.vision_sources()
+    assert {kind: source["repo"] for kind, source in first.items()} == sources.VISION_REPOS
+    assert sources.vision_sources() == first
+    assert len(list((tmp_path / "hub").glob("models--*/snapshots/*"))) == len(first)

@@ -1,7 +1,7 @@
 """Models that see, served by a Pi: their weights are random, so what they say makes no sense, and depends on the image.
 
-`tiny-llava` has the architecture of the book's liuhaotian/llava-v1.6-mistral-7b, `tiny-idefics3` that of SmolVLM
-(tools/tiny_vision_model.py).
+`tiny-llava` has the architecture of the book's liuhaotian/llava-v1.6-mistral-7b, `tiny-pixtral` that of Pixtral 12B,
+which takes more tokens for a larger image (tools/tiny_vision_model.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pytest
 from endpoints import KEY_FILE, MODEL, PIS, Device
 from openai.types.chat import ChatCompletion
 
-LLAVA, IDEFICS3 = (
-    Device("pi-01", PIS[0].address, port, model) for port, model in ((8081, "tiny-llava"), (8082, "tiny-idefics3"))
+LLAVA, PIXTRAL = (
+    Device("pi-01", PIS[0].address, port, model) for port, model in ((8081, "tiny-llava"), (8082, "tiny-pixtral"))
 )
-SEEING = pytest.mark.parametrize("device", [LLAVA, IDEFICS3], ids=lambda device: device.model)
+SEEING = pytest.mark.parametrize("device", [LLAVA, PIXTRAL], ids=lambda device: device.model)
 PICTURES = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("house*.*")}
 PNG, JPEG = PICTURES["house.png"], PICTURES["house.jpg"]
 
@@ -68,6 +68,11 @@ def test_the_answer_depends_on_the_image(device: Device) -> None:
     answers = {name: said(device, data_url(picture)) for name, picture in PICTURES.items()}
     assert len(PICTURES) == len(set(answers.values())) == 3
     assert said(device, data_url(PNG, "png")) == answers["house.png"], "the bytes count, not what they are called"
+
+
+def test_what_an_image_takes_is_limited() -> None:
+    """Of 37 x 24 patches each would take a token, and 913 all of it; the service has 128 at most."""
+    assert 64 <= prompt_tokens(PIXTRAL, data_url(PNG)) - prompt_tokens(PIXTRAL) <= 128
 
 
 @pytest.mark.parametrize("broken", [PNG[:300], JPEG[:20], b"not a picture", b""])

@@ -17,7 +17,7 @@ BIN = "/opt/edge-slm/llama.cpp/current/bin"
 SCRATCH = "/var/cache/edge-slm/test-quantisations"
 REAL = "smollm2-135m-instruct"
 #: Models with a projector, and what they are quantised to.
-SEEING = {"tiny-llava": "Q8_0", "tiny-idefics3": "none"}
+SEEING = {"tiny-llava": "Q8_0", "tiny-pixtral": "none"}
 
 #: The book's Table 11.1.
 QUANTISATIONS = [

@@ -54,6 +54,7 @@ SERVER_FLAGS = (
     "--fit",
     "--gpu-layers",
     "--host",
+    "--image-max-tokens",
     "--metrics",
     "--mmproj",
     "--model",
@@ -112,6 +113,9 @@ SCOPES = ("infer", "admin")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 #: Tokens that are worked on at once; llama-server's own default, set so that it cannot drift.
 BATCH = 2048
+#: What an image may take of a conversation, in tokens. Models that see an image as large as it is take up to 16384 for
+#: one, more than a small board's whole context; 1024 are about 900 x 900 pixels of Qwen 2.5 VL.
+IMAGE_TOKENS = 1024
 ROPE_SCALINGS = ("linear", "yarn")
 MAXIMUM_ROPE_FACTOR = 64
 #: Endings of an instance's files in the configuration directory: its arguments, and the digest that has answered.
@@ -160,6 +164,7 @@ class Instance:
     cache_ram_mib: int = 0
     kv_cache_type: str = DEFAULT_KV_CACHE_TYPE
     rope: Rope | None = None
+    image_max_tokens: int | None = None
     gpu_layers: int = 0
     embeddings: bool = False
     ui: bool = True
@@ -404,7 +409,7 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
     for key, value in (("model", model), ("name", name)):
         if value and not NAME.fullmatch(value):
             problems.add(f"{where}.{key}", f"{value!r} is not a name; use letters, digits, dot, dash, underscore.")
-    context = raw.get("context")
+    context, image_max_tokens = raw.get("context"), raw.get("image_max_tokens")
     origins = str(raw.get("cors_origins") or LOCALHOST)
     problem = origin_problem(origins)
     if problem:
@@ -421,6 +426,9 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         cache_ram_mib=as_int(raw.get("cache_ram_mib", 0), f"{where}.cache_ram_mib", 0, 1 << 20, problems, 0),
         kv_cache_type=_kv_cache_type(raw.get("kv_cache_type"), f"{where}.kv_cache_type", problems),
         rope=_rope(raw.get("rope"), f"{where}.rope", problems),
+        image_max_tokens=None
+        if image_max_tokens is None
+        else as_int(image_max_tokens, f"{where}.image_max_tokens", 64, 1 << 24, problems, IMAGE_TOKENS),
         gpu_layers=as_int(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
         embeddings=as_bool(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
         ui=as_bool(raw.get("ui", True), f"{where}.ui", problems, True),
@@ -577,6 +585,11 @@ def context_of(instance: Instance, model: Model) -> int:
     return ask_of(instance, 0).tokens(model.weights)
 
 
+def image_tokens(instance: Instance, model: Model) -> int:
+    """Return what one image may take of a conversation: what was asked for, else 1024 or half of the context."""
+    return instance.image_max_tokens or min(IMAGE_TOKENS, context_of(instance, model) // 2)
+
+
 def memory_needed(instance: Instance, model: Model, board: Board) -> memory.Need:
     """Return what a service takes."""
     return memory.need(ask_of(instance, board.overhead_mib), model.weights)
@@ -600,6 +613,7 @@ def server_arguments(instance: Instance, model: Model, *, paths: Paths, listen: 
     arguments = ["--model", model.path, "--alias", model.name]
     if model.projector_path:
         arguments += ["--mmproj", model.projector_path]
+        arguments += ["--image-max-tokens", str(image_tokens(instance, model))]
     arguments += ["--host", listen, "--port", str(instance.port), "--api-key-file", paths.key_file]
     if paths.tls_certificate:
         arguments += ["--ssl-cert-file", paths.tls_certificate, "--ssl-key-file", paths.tls_key]
@@ -689,6 +703,7 @@ def check_models(instances: Sequence[Instance], models: Mapping[str, Model], pro
         if model:
             _check_context(instance, model, problems)
             _check_kv_cache(instance, model, problems)
+            _check_images(instance, model, problems)
 
 
 def _check_context(instance: Instance, model: Model, problems: Problems) -> None:
@@ -715,6 +730,25 @@ def _check_kv_cache(instance: Instance, model: Model, problems: Problems) -> Non
             "llama_service_instances",
             f"the service {instance.name} wants a KV cache of {instance.kv_cache_type}, but the heads of {model.name} "
             f"have a length of {odd[0]}, which is no multiple of {KV_BLOCK}; set `kv_cache_type: f16`.",
+        )
+
+
+def _check_images(instance: Instance, model: Model, problems: Problems) -> None:
+    """Refuse a limit for images of a model that sees none, and one that leaves no room for the question."""
+    if not instance.image_max_tokens:
+        return
+    what, tokens = f"the service {instance.name} has `image_max_tokens`", context_of(instance, model)
+    if not model.projector_path:
+        problems.add(
+            "llama_service_instances",
+            f"{what}, but {model.name} has no projector and sees no image; take it out, or give the model's entry in "
+            "edge_slm_models a projector.",
+        )
+    elif instance.image_max_tokens >= tokens:
+        problems.add(
+            "llama_service_instances",
+            f"{what} {instance.image_max_tokens}, and a conversation has {tokens} tokens in all; "
+            "set it to less, or `context` to more.",
         )
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run a release's convert_hf_to_gguf.py, after it was taught an architecture that it does not know.
@@ -23,7 +22,7 @@ ARCHITECTURE = "LlavaMistralForCausalLM"
 TOWER = "model.vision_tower.vision_tower.vision_model."
 PROJECTOR = "model.mm_projector."
 NEWLINE = "model.image_newline"
-#: What is not part of the language model.
+#: How the tensors of what sees are called.
 VISUAL = ("model.vision_tower.", PROJECTOR, NEWLINE)
 #: The repository names CLIP and leaves out what holds for each of its sizes: numbers in a head, what is added to a
 #: variance, mean and deviation of the colours that it was trained with.
@@ -99,13 +98,9 @@ def teach() -> None:
         return
 
     class Language(LlamaModel):
-        """The Mistral in it."""
+        """The Mistral in it: what sees is left out by the names of its tensors."""
 
         model_arch = LlamaModel.model_arch
-
-        @classmethod
-        def filter_tensors(cls, item: Any) -> Any:  # noqa: ANN401  (the converter's own types)
-            return None if item[0].startswith(VISUAL) else super().filter_tensors(item)
 
     class Vision(MmprojModel):
         """CLIP's vision tower, and what translates."""
@@ -113,7 +108,7 @@ def teach() -> None:
         model_arch = MmprojModel.model_arch
 
         @classmethod
-        def filter_tensors(cls, item: Any) -> Any:  # noqa: ANN401
+        def filter_tensors(cls, item: Any) -> Any:  # noqa: ANN401  (the converter's own types)
             return super().filter_tensors(item) if item[0].startswith(VISUAL) else None
 
         def get_vision_config(self) -> dict[str, Any]:

@@ -77,6 +77,37 @@ def test_arguments(instance: Instance, expected: dict[str, str]) -> None:
     assert {flag: words[words.index(flag) + 1] for flag in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("instance", "tokens"),
+    [
+        (Instance("a", "llava"), "1024"),
+        (Instance("a", "llava", context=1024), "512"),
+        (Instance("a", "llava", context=1024, image_max_tokens=900), "900"),
+        (Instance("a", "llava", context=32768), "1024"),
+    ],
+)
+def test_an_image_is_limited_where_a_model_sees(instance: Instance, tokens: str) -> None:
+    words = arguments(instance, VISION)
+    assert words[words.index("--image-max-tokens") + 1] == tokens
+    assert "--image-max-tokens" not in arguments(Instance("a", "m"))
+
+
+@pytest.mark.parametrize(
+    ("instance", "model", "part"),
+    [
+        (Instance("a", "m", context=2048, image_max_tokens=2047), VISION, ""),
+        (Instance("a", "m", context=2048, image_max_tokens=2048), VISION, "a conversation has 2048 tokens in all"),
+        (Instance("a", "m", image_max_tokens=64), MODEL, "has no projector and sees no image"),
+        (Instance("a", "m"), MODEL, ""),
+    ],
+)
+def test_a_limit_for_images_that_cannot_be(instance: Instance, model: Model, part: str) -> None:
+    problems = Problems()
+    serving.check_models([instance], {"m": model}, problems)
+    assert bool(problems.found) == bool(part)
+    assert part in "".join(problems.found)
+
+
 def test_arguments_hide_slots_and_keep_the_server_offline() -> None:
     words = arguments(Instance("a", "m"))
     assert {"--no-slots", "--metrics", "--offline", "--no-kv-unified", "--no-cors-credentials"} <= set(words)
