@@ -18,7 +18,9 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.models import remot
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.memory import MIB
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import artifact
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.remote import RemoteFile
+from ansible_collections.edge_slm.fleet.plugins.module_utils.models.safetensors import HEADER_BYTES
 from ansible_collections.edge_slm.fleet.tools.local_hub import Hub, publish
+from ansible_collections.edge_slm.fleet.tools.tiny_vision_model import write as write_vision_model
 
 WIDTH, LAYERS, INNER, VOCABULARY = 256, 2, 512, 300
 CONFIG = {
@@ -246,3 +248,13 @@ def test_a_token_does_not_follow_a_redirect(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(OSError, match="cannot be reached"):
         remote.opened("https://hub/x?signature=secret", remote.Access("token"))
     assert seen == [({}, {"Authorization": "Bearer token"})]
+
+
+def test_the_parts_of_a_model_that_sees_are_told_apart(hub: Hub, root: Path, tmp_path: Path) -> None:
+    """What the converter made of the same repository had tensors of 216.6 and 231.2 kB; one layer it left out."""
+    write_vision_model("llava", tmp_path / "llava")
+    source = {"repo": "org/llava", "revision": publish(root, "org/llava", tmp_path / "llava")}
+    found = weigh.weigh(model(source, quantisation="none", projector=True), tools(hub, tmp_path))
+    assert found.size - HEADER_BYTES == pytest.approx(216_600, rel=0.03)
+    assert found.projector - HEADER_BYTES == pytest.approx(231_200 + 68_000, rel=0.03)
+    assert (found.context_length, found.kv_per_token) == (2048, 2 * 2 * 32 * 2)
