@@ -69,6 +69,35 @@ def test_a_model_that_sees_is_of_its_architecture(model: str) -> None:
     assert written["source"]["repo"].endswith(f"{model.removeprefix('tiny-')}{'-mistral' * ('llava' in model)}")
 
 
+#: Prints what a projector's header says, and the names of its tensors.
+READ = """
+import json, sys
+sys.path.insert(0, "/opt/edge-slm/llama.cpp/current/converter/gguf-py")
+from gguf import GGUFReader
+reader = GGUFReader(sys.argv[1])
+said = {name: field.contents() for name, field in reader.fields.items() if name.startswith("clip.")}
+print(json.dumps([said, [tensor.name for tensor in reader.tensors]]))
+"""
+
+
+def test_the_books_projector_says_how_an_image_is_cut_and_what_is_taken_of_it() -> None:
+    device = host("builder-01")
+    (file,) = (one["path"] for one in manifest(device, "tiny-llava")["files"] if one["kind"] == "projector")
+    found = device.check_output("/opt/edge-slm/llama.cpp/venv/bin/python -c %s %s", READ, f"{MODELS}/tiny-llava/{file}")
+    said, tensors = json.loads(found)
+    expected = {
+        "clip.projector_type": "mlp",
+        "clip.vision.image_size": 28,
+        "clip.vision.image_grid_pinpoints": [28, 56, 56, 28, 56, 56],
+        # What the second of three layers returns; without it llama.cpp would take that of the first.
+        "clip.vision.block_count": 2,
+        "clip.vision.feature_layer": [2],
+    }
+    assert {name: said[name] for name in expected} == expected
+    assert {"mm.0.weight", "mm.2.bias", "v.class_embd", "v.blk.1.ln2.bias"} <= set(tensors)
+    assert not {"v.post_ln.weight", "v.blk.2.ln2.bias"} & set(tensors)
+
+
 def test_device_has_what_the_builder_published() -> None:
     for model in (REAL, "ready", *SEEING):
         there = manifest(host("builder-01"), model)

@@ -24,6 +24,8 @@ PROJECTOR = "model.mm_projector."
 NEWLINE = "model.image_newline"
 #: How the tensors of what sees are called.
 VISUAL = ("model.vision_tower.", PROJECTOR, NEWLINE)
+#: Tensors of the tower that LLaVA has no use for: llama.cpp would apply the first ones, and cannot name the other.
+UNUSED = ("post_layernorm.", "embeddings.position_ids")
 #: The repository names CLIP and leaves out what holds for each of its sizes: numbers in a head, what is added to a
 #: variance, mean and deviation of the colours that it was trained with.
 HEAD_WIDTH, EPSILON = 64, 1e-5
@@ -74,7 +76,7 @@ def gguf_name(name: str, layers: int) -> str:
         return "v.image_newline"
     inner = name[len(TOWER) :]
     layer = inner.split(".")[2] if inner.startswith("encoder.layers.") else "0"
-    return "" if inner.startswith("post_layernorm.") or int(layer) >= layers else f"vision_tower.vision_model.{inner}"
+    return "" if inner.startswith(UNUSED) or int(layer) >= layers else f"vision_tower.vision_model.{inner}"
 
 
 def teach() -> None:

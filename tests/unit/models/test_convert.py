@@ -77,8 +77,8 @@ def test_another_llava_is_refused(config: dict[str, Any], shapes: dict[str, Any]
         ("model.image_newline", "v.image_newline"),
         (f"{TOWER}pre_layrnorm.weight", "vision_tower.vision_model.pre_layrnorm.weight"),
         (f"{TOWER}encoder.layers.22.mlp.fc1.bias", "vision_tower.vision_model.encoder.layers.22.mlp.fc1.bias"),
-        # llama.cpp would apply it; LLaVA does not.
         (f"{TOWER}post_layernorm.weight", ""),
+        (f"{TOWER}embeddings.position_ids", ""),
         (f"{TOWER}encoder.layers.23.mlp.fc1.bias", ""),
     ],
 )
