@@ -237,8 +237,10 @@ class ActionModule(LookingAction):
                     "edge_slm_artifact_url: is not set, but the inventory has a builder; give the address at which "
                     "devices reach its artifact store, for example http://builder-01:8090."
                 )
-            release = self._release_inputs(variables, builders[0])
-        return questions.device_questions(plan.engines, plan.wanted, self._certificates(fleet), release)
+            release = self._release_inputs(variables, builders[0]) if board in questions.RECEIVERS else None
+        return questions.device_questions(
+            plan.engines, plan.wanted, self._certificates(fleet), release, prepares=not builders
+        )
 
     def _gateway_questions(self, variables: Mapping[str, Any], facts: dict[str, Any]) -> list[Question]:
         """Return what a gateway is asked for; what it offers becomes part of the host's plan.

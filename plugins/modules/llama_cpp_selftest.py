@@ -24,6 +24,10 @@ options:
   ui:
     description: Whether C(GET /) must return the web UI; when left out, C(release.json) has whether there is one.
     type: bool
+  gpu:
+    description: Whether C(llama-server) must find an NVIDIA GPU; without one it would go on, on the CPU.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -61,6 +65,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "ui": {"type": "bool"},
+            "gpu": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -69,7 +74,7 @@ def main() -> None:
         expect_ui = described(path).get("ui", "none") != "none"
     server, model = os.path.join(path, "bin/llama-server"), os.path.join(path, "selftest.gguf")
     try:
-        version = selftest(server, model, SERVER_FLAGS, expect_ui)
+        version = selftest(server, model, SERVER_FLAGS, expect_ui, module.params["gpu"])
     except (SelfTestError, OSError) as error:
         module.fail_json(msg=f"{path}: {error}")
     module.exit_json(changed=False, version=version)

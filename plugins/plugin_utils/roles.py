@@ -34,8 +34,12 @@ NOT_SET = "is not set; docs/operators/inventory.md says what it is."
 
 #: Files in playbooks/vars that map the fleet's variables to inputs.
 MAPPINGS = ("network", "gateways", "devices", "builders", "chats")
-#: What the look makes of the fleet's variables for playbooks/vars.
-MADE_OF = {"edge_slm_plan": "edge_slm_services", "edge_slm_outbound": "edge_slm_proxy_environment"}
+#: What playbooks/vars and the look make of what the operator wrote.
+MADE_OF = {
+    "edge_slm_plan": "edge_slm_services",
+    "edge_slm_outbound": "edge_slm_proxy_environment",
+    "edge_slm_on_gpu": "the group gpu",
+}
 
 
 @dataclass(frozen=True)

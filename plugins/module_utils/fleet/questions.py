@@ -15,7 +15,12 @@ GATEWAY = "gateway"
 CHAT = "chat"
 #: Files in playbooks/vars, the later over the earlier.
 BUILDERS, DEVICES, GATEWAYS, CHATS = ("builders",), ("devices",), ("devices", "gateways"), ("chats",)
-BOARDS = ("pi", "jetson")
+#: Devices that get a release from the builder, where there is one.
+RECEIVERS = ("pi", "jetson")
+#: Hosts with NVIDIA GPUs: each builds its release itself, for its own GPUs and by its own CUDA.
+GPU = "gpu"
+#: All kinds of devices.
+BOARDS = (*RECEIVERS, GPU)
 BASELINE_ROLES = ("host_baseline", "pi_baseline", "jetson_baseline")
 #: Roles that a builder enters with its own variables, also where it is a device, too.
 BUILDER_ROLES = ("artifact_store", "llama_cpp", "model_pipeline")
@@ -69,9 +74,14 @@ def board_of(groups: Collection[str]) -> str:
 def group_problems(host: str, groups: Collection[str]) -> list[str]:
     """Return what is wrong with a host's groups."""
     boards = [board for board in BOARDS if board in groups]
-    if len(boards) < 2:
-        return []
-    return [f"{host} is in the groups {' and '.join(boards)}; a device is one of them, take it out of the other."]
+    if len(boards) > 1:
+        return [f"{host} is in the groups {' and '.join(boards)}; a device is one of them, take it out of the other."]
+    if {GPU, BUILDER} <= set(groups):
+        return [
+            f"{host} is in the groups gpu and builder; a release for GPUs runs on no other device. Take it out of one, "
+            "and out of builder where no other host is one: each device then builds for itself."
+        ]
+    return []
 
 
 def builder_questions() -> list[Question]:
@@ -106,7 +116,11 @@ def chat_questions(tls: bool) -> list[Question]:
 
 
 def device_questions(
-    engines: Collection[str], models: Collection[str], tls: bool, release: Mapping[str, Any] | None
+    engines: Collection[str],
+    models: Collection[str],
+    tls: bool,
+    release: Mapping[str, Any] | None,
+    prepares: bool = True,
 ) -> list[Question]:
     """Return what a device is asked for beside its baseline.
 
@@ -115,9 +129,10 @@ def device_questions(
         models: Names of the catalogue's artifacts that it needs.
         tls: Whether its endpoints have certificates.
         release: The builder's values of RELEASE_INPUTS; None where the device builds for itself.
+        prepares: Whether a device that builds prepares its models, too; not where a builder does.
     """
     found: list[Question] = []
-    own = {"llama_cpp_converter": True} if release is None else {**RECEIVING, **release}
+    own = {"llama_cpp_converter": prepares} if release is None else {**RECEIVING, **release}
     if "llama.cpp" in engines or (release is None and models):
         # A builder's inputs are about building, and nothing is built here.
         found.append(Question("llama_cpp", "llama_cpp", DEVICES, own, {"received": release is not None}))
@@ -147,7 +162,8 @@ def baseline_questions(groups: Collection[str], unproven: bool = False) -> list[
     """
     board = board_of(groups)
     found = [Question("host_baseline", "host_baseline", extra={"unproven": True} if unproven else {})]
-    return [*found, *([Question(f"{board}_baseline", f"{board}_baseline")] if board else [])]
+    own = f"{board}_baseline"
+    return [*found, *([Question(own, own)] if own in BASELINE_ROLES else [])]
 
 
 def merged(*parts: Sequence[Question]) -> list[Question]:

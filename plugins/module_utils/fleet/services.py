@@ -20,7 +20,7 @@ GATEWAY = "gateway"
 #: Port of a service that names none: llama-server's long-standing one, and Ollama's.
 DEFAULT_PORTS = {LLAMA_CPP: 8080, OLLAMA: 11434}
 #: Engine of a board's services that name none.
-DEFAULT_ENGINES = {"pi": LLAMA_CPP, "jetson": OLLAMA}
+DEFAULT_ENGINES = {"pi": LLAMA_CPP, "jetson": OLLAMA, "gpu": LLAMA_CPP}
 
 #: Keys of a service on Ollama. Those of a service on llama.cpp are known to the role llama_service.
 OLLAMA_SERVICE_KEYS = ("model", "engine", "port", "aliases", "template", "system", "parameters", "context")
@@ -56,7 +56,7 @@ class DevicePlan:
     """What one device runs, as inputs of the roles that set it up.
 
     Args:
-        board: Kind of device, `pi` or `jetson`.
+        board: Kind of device, `pi`, `jetson` or `gpu`.
         llama_instances: For llama_service_instances.
         ollama_models: For jetson_ollama_models; those of the catalogue's artifacts by the names of the artifacts.
         ollama_port: Where clients find Ollama.
@@ -133,7 +133,7 @@ def plan_device(services: object, models: object, board: str) -> DevicePlan:
     Args:
         services: The device's `edge_slm_services`.
         models: The catalogue, `edge_slm_models`.
-        board: Kind of device, `pi` or `jetson`.
+        board: Kind of device, `pi`, `jetson` or `gpu`.
 
     Raises:
         FleetError: With every problem found.

@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import PIPELINE, Fitting, decide, host_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import (
-    BOARDS,
     BUILDER,
     BUILDER_ROLES,
+    RECEIVERS,
     board_of,
     release_question,
 )
@@ -89,7 +89,9 @@ def counted(looks: Mapping[str, Look], host: str) -> dict[str, Mapping[str, Any]
     wanted = {
         release_question(other.cpu_class)
         for other in looks.values()
-        if board_of(other.groups) and "llama_cpp" in other.plans and other.cpu_class not in ("", look.cpu_class)
+        if board_of(other.groups) in RECEIVERS
+        and "llama_cpp" in other.plans
+        and other.cpu_class not in ("", look.cpu_class)
     }
     return {
         name: plan for name, plan in look.plans.items() if not name.startswith(release_question("")) or name in wanted
@@ -152,7 +154,7 @@ def left_out(looks: Mapping[str, Look], groups: Mapping[str, Collection[str]]) -
         groups: The inventory's hosts by group.
     """
     builders = [host for host, look in looks.items() if BUILDER in look.groups]
-    unseen = {host for board in BOARDS for host in groups.get(board, ())} - {*looks}
+    unseen = {host for board in RECEIVERS for host in groups.get(board, ())} - {*looks}
     if not builders or not unseen:
         return []
     names = _hosts(builders)

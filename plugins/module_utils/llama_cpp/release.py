@@ -13,6 +13,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cuda
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split")
@@ -113,6 +114,9 @@ class Inputs:
     source: Mapping[str, Any]
     cpu_class: str
     cmake_options: Mapping[str, str]
+    cuda: bool
+    cuda_architectures: tuple[str, ...]
+    cuda_compiler: str
     jobs: int
     ui: str
     ui_archive: str
@@ -145,6 +149,9 @@ class Inputs:
             source=_as_mapping(values["source"], "source", judged),
             cpu_class=str(values["cpu_class"]),
             cmake_options=_as_options(values["cmake_options"], judged),
+            cuda=as_bool(values["cuda"], "cuda", judged),
+            cuda_architectures=cuda.parse_architectures(values["cuda_architectures"], judged),
+            cuda_compiler=cuda.parse_compiler(values["cuda_compiler"], judged),
             jobs=as_int(values["jobs"], "jobs", 0, 1024, judged),
             ui=str(values["ui"]),
             ui_archive=str(values["ui_archive"] or ""),
@@ -161,6 +168,8 @@ class Inputs:
             received=bool(values.get("received")),
         )
         check_source(inputs.source, judged)
+        if inputs.cuda and inputs.mode != "build":
+            judged.add("cuda", "is built on the host that has the GPU; give git or archive as the source.")
         check_ui(inputs, judged)
         check_converter(inputs, judged)
         if inputs.cpu_class not in ("auto", *CPU_CLASSES):
@@ -309,8 +318,8 @@ def own_class(inputs: Inputs, device: Mapping[str, Any]) -> str:
     return str(device["cpu_class"]) if inputs.cpu_class == "auto" else inputs.cpu_class
 
 
-def unfit(inputs: Inputs, device: Mapping[str, Any]) -> list[str]:
-    """Return what this host cannot be: its CPU is of no class, or compiles for another architecture."""
+def unfit(inputs: Inputs, device: Mapping[str, Any], target: cuda.Target | None = None) -> list[str]:
+    """Return what this host cannot be: its CPU is of no class, or compiles for another architecture; it has no GPU."""
     chosen, architecture = own_class(inputs, device), device["architecture"]
     if not chosen:
         return [
@@ -323,7 +332,7 @@ def unfit(inputs: Inputs, device: Mapping[str, Any]) -> list[str]:
             f"llama_cpp_cpu_class: {chosen} is built on {wanted}, this host is {architecture}; put a builder of that "
             "architecture into the inventory, or none, so that devices build for themselves."
         ]
-    return []
+    return target.unfit if target else []
 
 
 def _in_key(cpu_class: str) -> str:
@@ -331,12 +340,13 @@ def _in_key(cpu_class: str) -> str:
     return cpu_class.replace("+", "-")
 
 
-def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
+def wanted_release(inputs: Inputs, device: Mapping[str, Any], target: cuda.Target | None = None) -> Release:
     """Decide what release a host that is fit for it is to have.
 
     Args:
         inputs: Inputs without problems.
         device: What the host is (host/device.py).
+        target: What it is built with for GPUs; None for the CPU.
     """
     chosen = own_class(inputs, device)
     runnable = chosen == "native" or chosen in RUNS[str(device["cpu_class"])]
@@ -348,6 +358,7 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
         **BASE_OPTIONS,
         **CPU_CLASSES[chosen].options,
         **({"LLAMA_BUILD_COMMIT": label} if kind == "archive" else {}),
+        **(target.cmake_options if target else {}),
         **inputs.cmake_options,
     }
     named = {
@@ -357,6 +368,8 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any]) -> Release:
         "ui": inputs.ui,
         "ui_sha256": inputs.ui_sha256 if inputs.ui == "prebuilt" else "",
         "targets": TARGETS,
+        # Its programs are linked with the libraries of one CUDA: another one's take their place only in a new build.
+        **({"nvcc": target.compiler.version} if target else {}),
     }
     return Release(
         key=f"{label}-{_in_key(chosen)}-{digest(named)[:10]}",

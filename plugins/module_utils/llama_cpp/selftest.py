@@ -106,7 +106,15 @@ def complete_once(binary: str, model: str, expect_ui: bool) -> None:
             server.kill()
 
 
-def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool) -> str:
+def missing_gpu(devices: str) -> str:
+    """Return why a release is of no use on a GPU, by what `--list-devices` prints; empty where it is."""
+    if re.search(r"^\s+CUDA\d+: ", devices, flags=re.MULTILINE):
+        return ""
+    lines = [line.strip() for line in devices.splitlines() if line.strip()]
+    return f"this llama-server finds no GPU: {'; '.join(lines[-3:]) or 'it lists no devices'}."
+
+
+def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool, gpu: bool = False) -> str:
     """Prove a release's llama-server.
 
     Args:
@@ -114,6 +122,7 @@ def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool) -> 
         model: Path of a small GGUF.
         flags: Flags that its --help must know.
         expect_ui: Whether `GET /` must return the web UI.
+        gpu: Whether it must find a GPU; without one it would go on, on the CPU.
 
     Returns:
         The first line of `--version`.
@@ -128,5 +137,8 @@ def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool) -> 
             f"this llama-server does not know {', '.join(unknown)}, which the role llama_service passes; "
             "choose a source that this version of the collection was made for."
         )
+    problem = missing_gpu(run_program([binary, "--list-devices"])) if gpu else ""
+    if problem:
+        raise SelfTestError(problem)
     complete_once(binary, model, expect_ui)
     return version

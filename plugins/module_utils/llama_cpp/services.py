@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_int, as_path
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as_bool, as_int, as_path
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
@@ -47,6 +47,8 @@ class Inputs:
     reserve_mib: int
     overhead_mib: int
     load_mib_per_second: int
+    #: The services are on the device's GPU, whose own memory they have to fit.
+    gpu: bool
     llama_cpp_dir: str
     models_dir: str
     paths: serving.Paths
@@ -74,9 +76,11 @@ class Inputs:
         listen = str(values["listen"] or "")
         instances: list[serving.Instance] = []
         keys: list[serving.ApiKey] = []
+        gpu = False
         numbers = {"memory_reserve_mib": 0, "memory_overhead_mib": 0, "load_mib_per_second": 1}
         if state != "absent":
-            instances = serving.parse_instances(values["instances"], problems)
+            gpu = as_bool(values["gpu"], "llama_service_gpu", problems)
+            instances = serving.parse_instances(values["instances"], problems, gpu)
             keys = serving.parse_keys(values["api_keys"], problems)
             serving.check_addresses(listen, values["allowed_cidrs"], problems)
             serving.check_tls(certificate, key, problems)
@@ -92,6 +96,7 @@ class Inputs:
             reserve_mib=numbers["memory_reserve_mib"],
             overhead_mib=numbers["memory_overhead_mib"],
             load_mib_per_second=numbers["load_mib_per_second"],
+            gpu=gpu,
             llama_cpp_dir=places["llama_cpp_dir"],
             models_dir=places["models_dir"],
             paths=serving.Paths(places["config_dir"], certificate, key),

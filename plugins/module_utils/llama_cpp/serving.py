@@ -126,6 +126,11 @@ REMEDY = (
     "Take a smaller model or quantisation, less `context`, `parallel` or `cache_ram_mib`, a smaller `kv_cache_type`, "
     "fewer services, or lower llama_service_memory_reserve_mib."
 )
+#: More than any model has: all of it is on the GPU.
+ALL_LAYERS = 999
+#: What CUDA takes of VRAM, and of memory, beside all that is counted, in MiB: its context and its libraries' code. Not
+#: measured here; upstream's reports are of 300 to 500.
+CUDA_OVERHEAD_MIB = 512
 #: Seconds that a start may take beside reading the weights: exec, warm-up, a busy board.
 START_BASE_SECONDS = 60
 #: How often systemd starts a crashing service before it gives up, and the pause between (seconds).
@@ -218,18 +223,23 @@ class Model:
 
 @dataclass(frozen=True)
 class Board:
-    """What a device has, and how much of it may be used. Sizes in MiB."""
+    """What a device has, and how much of it may be used. Sizes in MiB.
+
+    Args:
+        memory_mib: Memory, or where its GPUs have their own (`vram`) that.
+    """
 
     memory_mib: int
     cores: int
     reserve_mib: int = 512
     overhead_mib: int = 256
     load_mib_per_second: int = 10
+    vram: bool = False
 
     @property
     def room(self) -> memory.Room:
         """What all services together may take."""
-        return memory.Room(self.memory_mib, self.reserve_mib)
+        return memory.Room(self.memory_mib, self.reserve_mib, vram=self.vram)
 
 
 @dataclass(frozen=True)
@@ -395,7 +405,16 @@ def _kv_cache_type(raw: object, where: str, problems: Problems) -> str:
     return found
 
 
-def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | None:
+def _gpu_layers(raw: object, where: str, gpu: bool, problems: Problems) -> int:
+    """Read how many layers a GPU computes: of a device that serves on its GPU all, since VRAM is what is counted."""
+    if not gpu:
+        return as_int(0 if raw is None else raw, where, 0, ALL_LAYERS, problems, 0)
+    if raw is not None:
+        problems.add(where, "is not taken with llama_service_gpu, which puts whole models on the GPU; leave it out.")
+    return ALL_LAYERS
+
+
+def _parse_instance(raw: object, where: str, gpu: bool, problems: Problems) -> Instance | None:
     """Turn one item of `llama_service_instances` into an Instance, or note why that cannot be done."""
     if not isinstance(raw, Mapping):
         problems.add(where, "is not a dictionary; give at least `model: <name of a model>`.")
@@ -429,7 +448,7 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
         image_max_tokens=None
         if image_max_tokens is None
         else as_int(image_max_tokens, f"{where}.image_max_tokens", 64, 1 << 24, problems, IMAGE_TOKENS),
-        gpu_layers=as_int(raw.get("gpu_layers", 0), f"{where}.gpu_layers", 0, 999, problems, 0),
+        gpu_layers=_gpu_layers(raw.get("gpu_layers"), f"{where}.gpu_layers", gpu, problems),
         embeddings=as_bool(raw.get("embeddings", False), f"{where}.embeddings", problems, False),
         ui=as_bool(raw.get("ui", True), f"{where}.ui", problems, True),
         cors_origins=origins,
@@ -437,13 +456,19 @@ def _parse_instance(raw: object, where: str, problems: Problems) -> Instance | N
     )
 
 
-def parse_instances(raw: object, problems: Problems) -> list[Instance]:
-    """Read `llama_service_instances`; notes every problem."""
+def parse_instances(raw: object, problems: Problems, gpu: bool = False) -> list[Instance]:
+    """Read `llama_service_instances`; notes every problem.
+
+    Args:
+        raw: As it is in the inventory.
+        problems: Where problems are noted.
+        gpu: Whether the services are on the device's GPU.
+    """
     variable = "llama_service_instances"
     if not isinstance(raw, (list, tuple)):
         problems.add(variable, "is not a list; give a list of services, each with at least a `model`.")
         return []
-    parsed = [_parse_instance(item, f"{variable}[{i}]", problems) for i, item in enumerate(raw)]
+    parsed = [_parse_instance(item, f"{variable}[{i}]", gpu, problems) for i, item in enumerate(raw)]
     instances = [instance for instance in parsed if instance]
     for name, count in Counter(i.name for i in instances if i.name).items():
         if count > 1:
@@ -677,6 +702,8 @@ def dropin_text(memory_high_mib: int, memory_max_mib: int, timeout: int, gpu: bo
             "DevicePolicy=auto",
             "ProcSubset=all",
             "MemoryDenyWriteExecute=no",
+            "# After a boot nobody has made the node of unified memory, and the service may not. Not on a Jetson.",
+            "ExecStartPre=-+/usr/bin/nvidia-modprobe -u -c=0",
         ]
     return "\n".join(lines) + "\n"
 

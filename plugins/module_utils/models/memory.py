@@ -245,11 +245,18 @@ class Room:
         memory: RAM, which a Jetson's GPU shares.
         reserve: What is kept for the system.
         loaded: Models that are in memory at a time; 0: all.
+        vram: It is the memory of GPUs that have their own.
     """
 
     memory: int
     reserve: int = 0
     loaded: int = 0
+    vram: bool = False
+
+    @property
+    def text(self) -> str:
+        """What there is, in words."""
+        return f"the GPU has {self.memory} MiB of VRAM" if self.vram else f"the board has {self.memory} MiB of memory"
 
     @property
     def budget(self) -> int:
@@ -276,7 +283,7 @@ def total_text(room: Room, needs: Sequence[Need]) -> str:
     counted = room.counted(needs)
     total = sum(one.total for one in counted)
     return (
-        f"{total} MiB, the board has {room.memory} MiB of memory of which {room.reserve} MiB are kept for "
+        f"{total} MiB, {room.text} of which {room.reserve} MiB are kept for "
         f"the system: {room.budget} MiB are left. {'; '.join(one.text() for one in counted)}."
     )
 

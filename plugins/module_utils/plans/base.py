@@ -17,8 +17,10 @@ from typing import Any, Protocol
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.dpkg import installed_versions, userland
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_text
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host import gpu
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.gpu import Gpus
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
     Directory,
@@ -154,6 +156,11 @@ class Host:
         return facts.read(self.nvpmodel)
 
     @cached_property
+    def gpus(self) -> Gpus:
+        """The NVIDIA GPUs that programs can use, or why they can use none."""
+        return gpu.read()
+
+    @cached_property
     def nvpmodel(self) -> str:
         """What `nvpmodel -q` prints: the power mode of a Jetson; '' on other boards."""
         return output_of(["nvpmodel", "-q"])
@@ -165,9 +172,10 @@ class Host:
 
     def facts(self) -> dict[str, Any]:
         """Return what later tasks may want to know, as it was read for the plans."""
-        # A Jetson's cost a few programs: only where a plan has asked for them.
+        # A Jetson's cost a few programs, and so do GPUs: only where a plan has asked for them.
         jetson = {"edge_slm_jetson": self.jetson} if "jetson" in self.__dict__ else {}
-        return {"edge_slm_device": self.device, **jetson}
+        gpus = {"edge_slm_gpus": self.gpus.as_dict()} if "gpus" in self.__dict__ else {}
+        return {"edge_slm_device": self.device, **jetson, **gpus}
 
 
 def with_secrets(inputs: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:

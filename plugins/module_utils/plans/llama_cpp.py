@@ -33,7 +33,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     shared_above,
     shared_directories,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content, cuda
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import release as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import Inputs, Release
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
@@ -258,7 +258,10 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         return Plan(refusals=problems.found)
     if cast.state == "absent":
         return plan_absent(cast)
-    unfit = decide.unfit(cast, host.device)
+    target = None
+    if cast.cuda:
+        target = cuda.Target(cast.cuda_architectures, host.gpus, cuda.read_compiler(cast.cuda_compiler))
+    unfit = decide.unfit(cast, host.device, target)
     current = os.path.join(cast.root, "current")
     if cast.activate and os.path.lexists(current) and not os.path.islink(current):
         unfit.append(
@@ -266,7 +269,7 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
         )
     if unfit:
         return Plan(unfit=unfit)
-    return compare(cast, decide.wanted_release(cast, host.device), host)
+    return compare(cast, decide.wanted_release(cast, host.device, target), host)
 
 
 def clean_rebuild(paths: Mapping[str, str], published: Published | None) -> list[str]:

@@ -24,6 +24,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.probe import read_files
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import services as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import serving
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.cuda import NO_GPU
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.instances import instance_traces, read_instances
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.selftest import known_flags
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
@@ -211,6 +212,18 @@ def taken_ports(inputs: decide.Inputs) -> list[str]:
     return found
 
 
+def board_of(inputs: decide.Inputs, host: Host) -> serving.Board:
+    """Return what there is for the services; their models are in the GPUs' memory where these are to serve."""
+    return serving.Board(
+        memory_mib=host.gpus.memory_mib if inputs.gpu else host.device["memory_mib"],
+        cores=host.device["cores"],
+        reserve_mib=inputs.reserve_mib,
+        overhead_mib=inputs.overhead_mib + (serving.CUDA_OVERHEAD_MIB if inputs.gpu else 0),
+        load_mib_per_second=inputs.load_mib_per_second,
+        vram=inputs.gpu,
+    )
+
+
 def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     """Compare the device with its services."""
     problems, unfit = Problems(), Problems()
@@ -222,20 +235,16 @@ def plan(inputs: Mapping[str, Any], host: Host) -> Plan:
     cast = replace(cast, listen=listening(cast.listen))
     brought = read_brought(cast)
     serving.check_models(cast.instances, brought.models, problems)
-    board = serving.Board(
-        memory_mib=host.device["memory_mib"],
-        cores=host.device["cores"],
-        reserve_mib=cast.reserve_mib,
-        overhead_mib=cast.overhead_mib,
-        load_mib_per_second=cast.load_mib_per_second,
-    )
+    if cast.gpu and host.gpus.problem:
+        return Plan(unfit=[f"llama_service_gpu: {host.gpus.problem}; {NO_GPU}"])
+    board = board_of(cast, host)
     serving.check_memory(cast.instances, brought.models, board, unfit)
     refusal = "".join(sentence.partition(": ")[2] for sentence in unfit.found)
     if not host.device["systemd"]:
         unfit.add("llama_service", "this host was not booted by systemd; start it with systemd as its init.")
     unfit.found += taken_ports(cast)
     # What is not here yet is added up over all hosts (fleet/fit.py).
-    asks = [asdict(serving.ask_of(instance, cast.overhead_mib)) for instance in cast.instances]
+    asks = [asdict(serving.ask_of(instance, board.overhead_mib)) for instance in cast.instances]
     memory = {"room": asdict(board.room), "asks": asks, "weights": {}, "refusal": refusal}
     needs = {"memory": memory}
     if problems.found or unfit.found:

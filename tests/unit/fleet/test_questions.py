@@ -24,6 +24,7 @@ RELEASE = {"llama_cpp_source": {"git": "u", "commit": "c"}, "llama_cpp_ui": "npm
         (["builder"], ["host_baseline"]),
         (["pi", "kitchen"], ["host_baseline", "pi_baseline"]),
         (["jetson"], ["host_baseline", "jetson_baseline"]),
+        (["gpu"], ["host_baseline"]),
     ],
 )
 def test_baselines(groups: list[str], roles: list[str]) -> None:
@@ -56,6 +57,12 @@ def test_a_device_knows_the_builders_release() -> None:
     assert (alone.variables, alone.extra) == ({"llama_cpp_converter": True}, {"received": False})
 
 
+def test_a_device_that_builds_beside_a_builder_prepares_no_models() -> None:
+    found = device_questions(["llama.cpp"], ["m"], False, None, prepares=False)
+    assert [question.name for question in found] == ["llama_cpp", "model_pipeline", "llama_service"]
+    assert (found[0].variables, found[0].extra) == ({"llama_cpp_converter": False}, {"received": False})
+
+
 def test_a_builder_is_asked_for_every_class_and_activates_its_own() -> None:
     releases = [question for question in builder_questions() if question.role == "llama_cpp"]
     assert [question.variables["llama_cpp_activate"] for question in releases] == [True, *[False] * (len(releases) - 1)]
@@ -81,6 +88,15 @@ def test_chat_pages(tls: bool, names: list[str]) -> None:
         (["pi"], []),
         (["builder", "pi"], []),
         (["jetson"], []),
+        (["gpu", "gateway"], []),
+        (["gpu", "pi"], ["a is in the groups pi and gpu; a device is one of them, take it out of the other."]),
+        (
+            ["builder", "gpu"],
+            [
+                "a is in the groups gpu and builder; a release for GPUs runs on no other device. Take it out of one, "
+                "and out of builder where no other host is one: each device then builds for itself."
+            ],
+        ),
         (["pi", "jetson"], ["a is in the groups pi and jetson; a device is one of them, take it out of the other."]),
     ],
 )

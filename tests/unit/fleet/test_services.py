@@ -130,6 +130,7 @@ def test_llama_cpp_serves_a_projector_on_any_board(projector: object) -> None:
     ("services", "board", "engines", "roles"),
     [
         ([], "pi", [LLAMA_CPP], ["pi_baseline", "llama_cpp", "llama_service"]),
+        ([], "gpu", [LLAMA_CPP], ["llama_cpp", "llama_service"]),
         ([], "jetson", [OLLAMA], ["jetson_baseline", "jetson_ollama", "endpoint_proxy"]),
         (
             [{"model": "smollm2", "engine": "llama.cpp"}],

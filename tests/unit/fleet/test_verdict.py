@@ -115,6 +115,13 @@ def test_a_jetsons_class_counts_where_it_serves_by_llama_cpp(role: str, classes:
     assert judge(looks).classes.get("builder-01", []) == classes
 
 
+def test_a_host_with_gpus_asks_no_builder_for_its_class() -> None:
+    gpu = Look(("gpu",), {"llama_cpp": Plan(pending=["x"]).as_dict()}, PI5)
+    looks = {"builder-01": builder(for_class(PI5, pending=["release: is missing"])), "gpu-01": gpu}
+    assert (judge(looks).classes, list(judge(looks).enter)) == ({}, ["gpu-01"])
+    assert left_out({"builder-01": looks["builder-01"]}, {"gpu": ["gpu-01"]}) == []
+
+
 def test_a_class_that_the_builder_cannot_build_is_an_error() -> None:
     looks = {"builder-01": builder(for_class(PI5, refusals=["no compiler"])), "pi-01": look(cpu_class=PI5)}
     assert judge(looks).errors == ["builder-01: no compiler"]

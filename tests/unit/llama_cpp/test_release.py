@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.gpu import Gpu, Gpus
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.cuda import Compiler, Target
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import (
     CPU_CLASSES,
     RUNS,
@@ -52,10 +55,14 @@ def cast(**changes: Any) -> tuple[Inputs, list[str]]:
     return Inputs.of({**DEFAULTS, "source": GIT, "ui": "none", **changes}, problems), problems.found
 
 
-def plan(device: dict[str, Any] = PI_5, **changes: Any) -> Release:
+NVCC = Compiler("/usr/local/cuda/bin/nvcc", "13.5.37", ("75", "86"))
+TARGET = Target((), Gpus((Gpu("Tesla T4", 15360, "7.5"),)), NVCC)
+
+
+def plan(device: dict[str, Any] = PI_5, target: Target | None = None, **changes: Any) -> Release:
     inputs, problems = cast(**changes)
-    assert (problems, unfit(inputs, device)) == ([], [])
-    return wanted_release(inputs, device)
+    assert (problems, unfit(inputs, device, target)) == ([], [])
+    return wanted_release(inputs, device, target)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +135,10 @@ def test_source_kind(source: dict[str, str], kind: str) -> None:
             "with llama_cpp_ui: prebuilt, must be the URL",
         ),
         ({"ui": "prebuilt", "ui_archive": "/srv/ui.tar.gz"}, "llama_cpp_ui_sha256", "64 lower-case hex digits"),
+        ({"cuda": True, "source": RELEASE}, "llama_cpp_cuda", "is built on the host that has the GPU"),
+        ({"cuda": True, "received": True}, "llama_cpp_cuda", "give git or archive"),
+        ({"cuda_architectures": ["8.6"]}, "llama_cpp_cuda_architectures[0]", "86 for 8.6"),
+        ({"cuda_compiler": "nvcc"}, "llama_cpp_cuda_compiler", "/usr/local/cuda/bin/nvcc"),
     ],
 )
 def test_refusals_name_the_variable_and_the_remedy(changes: dict[str, Any], variable: str, remedy: str) -> None:
@@ -213,6 +224,12 @@ PREBUILT = {"ui": "prebuilt", "ui_archive": "/srv/ui.tar.gz", "ui_sha256": SHA25
         ({"source": ARCHIVE}, {"source": {**ARCHIVE, "archive": "https://mirror.example/a.tar.gz"}}, True),
         ({"source": ARCHIVE}, {"source": {**ARCHIVE, "sha256": SHA256[::-1]}}, False),
         ({"source": ARCHIVE}, {"source": {**ARCHIVE, "version": "b11435"}}, False),
+        ({}, {"cuda_architectures": ["75"], "cuda_compiler": "/opt/cuda/bin/nvcc"}, True),
+        ({}, {"target": TARGET}, False),
+        ({"target": TARGET}, {"target": replace(TARGET, named=("86",))}, False),
+        ({"target": TARGET}, {"target": replace(TARGET, compiler=replace(NVCC, version="13.6"))}, False),
+        # Another GPU of the same kind.
+        ({"target": TARGET}, {"target": replace(TARGET, gpus=Gpus((Gpu("RTX 2070", 8192, "7.5"),)))}, True),
     ],
 )
 def test_the_key_changes_with_what_matters_and_nothing_else(
@@ -250,6 +267,9 @@ def test_releases_of_one_source_share_its_tree_unless_their_pages_differ() -> No
         ({"source": ARCHIVE}, {"LLAMA_BUILD_COMMIT": "b11434"}),
         ({"cmake_options": {"GGML_CUDA": "ON", "GGML_NATIVE": "ON"}}, {"GGML_CUDA": "ON", "GGML_NATIVE": "ON"}),
         ({"cmake_options": {"N": 3}}, {"N": "3"}),
+        ({"device": PC, "target": TARGET}, {"GGML_CUDA": "ON", "CMAKE_CUDA_ARCHITECTURES": "75", "GGML_AVX2": "ON"}),
+        ({"target": TARGET, "cmake_options": {"CUDAToolkit_ROOT": "/usr"}}, {"CUDAToolkit_ROOT": "/usr"}),
+        ({"cuda_architectures": ["75"]}, {"GGML_CUDA": None, "CMAKE_CUDA_ARCHITECTURES": None}),
     ],
 )
 def test_options(changes: dict[str, Any], expected: dict[str, str]) -> None:

@@ -157,3 +157,25 @@ def test_no_server_is_left_behind(fake: Path, tmp_path: Path) -> None:
     with pytest.raises(SelfTestError):
         run(fake, f"TOKENS = 1\ndef on_load(): open({str(mark)!r}, 'w').write(str(os.getpid()))")
     assert not Path(f"/proc/{mark.read_text()}").exists()
+
+
+#: As `llama-server --list-devices` of b11434 prints it.
+DEVICES = "Available devices:\n  CUDA0: Tesla T4 (14912 MiB, 14806 MiB free)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (DEVICES, ""),
+        (f"ggml_cuda_init: found 1 CUDA devices\n{DEVICES}", ""),
+        ("Available devices:\n  (none)\n", "finds no GPU: Available devices:; (none)"),
+        ("ggml_cuda_init: no CUDA-capable device is detected\nAvailable devices:\n  (none)\n", "is detected"),
+        # Another maker's.
+        ("Available devices:\n  Vulkan0: Intel(R) UHD (15720 MiB, 15720 MiB free)\n", "Vulkan0"),
+        ("", "it lists no devices"),
+    ],
+)
+def test_a_release_for_gpus_must_find_one(text: str, part: str) -> None:
+    found = under_test.missing_gpu(text)
+    assert bool(found) == bool(part)
+    assert part in found

@@ -396,6 +396,38 @@ def test_memory_counts_every_slot_and_the_prompt_cache() -> None:
     assert four == 94 + 360 + 256 + 100
 
 
+@pytest.mark.parametrize(
+    ("raw", "gpu", "layers", "problem"),
+    [
+        ({}, False, 0, ""),
+        ({"gpu_layers": None}, False, 0, ""),
+        ({"gpu_layers": 20}, False, 20, ""),
+        ({"gpu_layers": 1000}, False, 0, "must be a whole number from 0 to 999"),
+        ({}, True, 999, ""),
+        ({"gpu_layers": None}, True, 999, ""),
+        ({"gpu_layers": 20}, True, 999, "llama_service_instances[0].gpu_layers: is not taken with llama_service_gpu"),
+    ],
+)
+def test_layers_on_a_gpu(raw: dict[str, Any], gpu: bool, layers: int, problem: str) -> None:
+    problems = Problems()
+    (instance,) = serving.parse_instances([{"model": "m", **raw}], problems, gpu)
+    assert instance.gpu_layers == layers
+    assert len(problems.found) == bool(problem)
+    assert problem in "".join(problems.found)
+
+
+def test_what_the_book_starts_on_colab() -> None:
+    """Its port, and a quiet log; upstream's flag is not one of ours."""
+    problems = Problems()
+    raw = [{"model": "m", "port": 1337, "extra_args": ["--log-disable"]}]
+    (instance,) = serving.parse_instances(raw, problems, gpu=True)
+    words = arguments(instance)
+    assert problems.found == []
+    assert words[words.index("--port") + 1] == "1337"
+    assert words[words.index("--gpu-layers") + 1] == "999"
+    assert words[-1] == "--log-disable"
+
+
 @pytest.mark.parametrize("nothing", [None, "", {}])
 def test_rope_and_kv_cache_type_that_are_empty_are_not_given(nothing: object) -> None:
     problems = Problems()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import sidecar
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.gpu import Gpu, Gpus
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.writing import remove_tree
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import (
@@ -63,11 +64,13 @@ class Fleet:
         self.inputs: dict[str, Any] = {"source": ARCHIVE, "ui": "none"}
         self.deep = False
         self.device = DEVICE
+        self.gpus = Gpus(problem="no NVIDIA GPU was found")
 
     def ask(self, **changes: Any) -> Plan:
         host = Host(self.deep)
         host.packages = dict.fromkeys(self.packages, "1")
         host.device = self.device
+        host.gpus = self.gpus
         paths = {"root": str(self.root), "cache": str(self.cache), "publish_path": str(self.published)}
         return llama_cpp.plan({**DEFAULTS, **paths, **self.inputs, **changes}, host)
 
@@ -506,3 +509,22 @@ def test_an_admitted_release_has_one_mode_for_programs_and_one_for_the_rest(bare
     release = bare.build()
     modes = {name: stat.S_IMODE((release / name).stat().st_mode) for name in (*FILES, "bin")}
     assert modes == {SERVER: 0o755, "converter/gguf-py/gguf.py": 0o644, "selftest.gguf": 0o644, "bin": 0o755}
+
+
+def test_a_release_for_gpus_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    nvcc = tmp_path / "cuda/bin/nvcc"
+    changes = {"cuda": True, "cuda_compiler": str(nvcc)}
+    assert fleet.ask(**changes).unfit[0].startswith("llama_cpp_cuda: no NVIDIA GPU was found; install")
+    fleet.gpus = Gpus((Gpu("Tesla T4", 15360, "7.5"),))
+    refused = fleet.ask(**changes)
+    assert refused.unfit[0].startswith(f"llama_cpp_cuda_compiler: {nvcc} is not there")
+    assert refused.pending == []
+    nvcc.parent.mkdir(parents=True)
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.5, V13.5.37'\n")
+    nvcc.chmod(0o755)
+    built = fleet.ask(**changes)
+    assert (built.unfit, built.needs["mode"]) == ([], "build")
+    assert "-DCMAKE_CUDA_ARCHITECTURES=75" in built.needs["cmake_arguments"]
+    # Where it is not asked for, nothing of it counts.
+    assert not [word for word in fleet.ask().needs["cmake_arguments"] if "CUDA" in word]

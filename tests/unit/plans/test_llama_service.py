@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import write_json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import host_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.gpu import Gpu, Gpus
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import services as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.memory import Ask, Room
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.publish import artifact
@@ -82,6 +83,21 @@ def test_what_the_services_ask_for_is_told_whether_their_models_are_here_or_not(
     refused = ask(tmp_path, host(memory_mib=300))
     (engine,) = host_of({"llama_service": refused.as_dict()}, "board").engines
     assert refused.unfit == [f"llama_service_instances: {engine.refusal}"]
+
+
+def test_what_is_served_on_a_gpu_has_to_fit_its_own_memory(tmp_path: Path) -> None:
+    device(tmp_path)
+    on = host()
+    on.gpus = Gpus((Gpu("Tesla T4", 15360, "7.5"),))
+    found = ask(tmp_path, on, gpu=True)
+    (engine,) = host_of({"llama_service": found.as_dict()}, "").engines
+    assert (engine.room, engine.asks[0].overhead_mib) == (Room(15360, 512, vram=True), 256 + 512)
+    on.gpus = Gpus((Gpu("GT 1030", 900, "6.1"),))
+    (sentence,) = ask(tmp_path, on, gpu=True, instances=[{"model": "m", "context": 8192}]).unfit
+    assert "the GPU has 900 MiB of VRAM of which 512 MiB are kept" in sentence
+    on.gpus = Gpus(problem="no NVIDIA GPU was found")
+    assert ask(tmp_path, on, gpu=True).unfit[0].startswith("llama_service_gpu: no NVIDIA GPU was found; install")
+    assert ask(tmp_path, on).unfit == []
 
 
 def test_a_bare_device_waits_for_release_and_model(tmp_path: Path) -> None:
