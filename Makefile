@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule examples ubuntu image core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples ubuntu image cuda core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -22,6 +22,8 @@ lock: env  ## Resolve pyproject.toml into requirements.lock again
 	  -o roles/fleet_gateway/files/requirements.lock
 	uv pip compile examples/requirements.in --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/requirements.lock
+	uv pip compile tests/cuda/requirements.in --no-deps --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o tests/cuda/requirements.lock
 
 demo: env  ## The main job: a local fleet of containers serves a real model and answers
 	tools/host-packages openssh-client
@@ -65,6 +67,10 @@ ubuntu: env  ## Ubuntu Server 24.04 on a Raspberry Pi: the first start, then the
 image: env  ## A container image of the demo's model: made, started, asked (after make demo)
 	tools/host-packages aria2
 	python -m pytest tests/image
+
+cuda: env  ## llama.cpp for NVIDIA GPUs: configured, and parts of it compiled by the real nvcc (700 MB of wheels once)
+	tools/host-packages build-essential cmake ninja-build libssl-dev
+	tools/timed.py cuda python -m pytest tests/cuda
 
 core-next: env  ## Inputs of roles on the newest ansible-core (needs Python 3.12: make core-next PYTHON=python3.13)
 	PYTHON=$(PYTHON) tools/core-next

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".cache/examples/bin/python"
+BUILDER = "edge-slm-demo-builder-01"
 #: A service of pi-02 (inventory/demo/hosts.yml).
 EMBEDDINGS = "http://127.0.10.12:8081/v1"
 NOTES = (
@@ -90,16 +93,55 @@ def test_a_conversation_longer_than_the_context_goes_on(notes: Path) -> None:
     assert found.stdout.count("? ") >= 7
 
 
+def execute(notebook: Path, executed: Path, **options: Any) -> list[list[dict[str, Any]]]:
+    """Run a notebook from its first cell to its last; return what each cell of code has put out."""
+    done = subprocess.run(
+        [PYTHON.with_name("jupyter-execute"), "--output", executed.with_suffix(""), notebook],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        **options,
+    )
+    assert done.returncode == 0, done.stderr
+    return [cell["outputs"] for cell in json.loads(executed.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
 @pytest.mark.parametrize("engine", ["llama.cpp", "ollama"])
 def test_the_notebook_runs_from_its_first_cell_to_its_last(engine: str, tmp_path: Path) -> None:
-    executed = tmp_path / "executed.ipynb"
-    subprocess.run(
-        [PYTHON.with_name("jupyter-execute"), "--output", executed.with_suffix(""), ROOT / "examples/fleet.ipynb"],
-        env=environment(first(engine)),
-        check=True,
-        capture_output=True,
-        timeout=600,
-    )
-    outputs = [cell["outputs"] for cell in json.loads(executed.read_text())["cells"] if cell["cell_type"] == "code"]
+    outputs = execute(ROOT / "examples/fleet.ipynb", tmp_path / "executed.ipynb", env=environment(first(engine)))
     assert all(outputs)
     assert "tokens/s" in json.dumps(outputs[-1])
+
+
+def bring_a_build(top: Path) -> None:
+    """Leave what the first steps on Colab leave: a llama-server, and a model; of the demo's builder, for the CPU."""
+    release, runtime = top / "release", top / "runtime"
+    subprocess.run(["docker", "cp", "-L", f"{BUILDER}:/opt/edge-slm/llama.cpp/current/bin", release], check=True)
+    archive = subprocess.check_output([ROOT / "tools/runtime-files", "amd64"], text=True).strip()
+    runtime.mkdir()
+    subprocess.run(["tar", "-xf", archive, "-C", runtime], check=True)
+    server = top / "llama.cpp/build/bin/llama-server"
+    server.parent.mkdir(parents=True)
+    # Made for the builder's Debian, which need not be this machine's.
+    library = runtime / "usr/lib/x86_64-linux-gnu"
+    loader = f"{runtime}/usr/lib64/ld-linux-x86-64.so.2 --library-path {library}"
+    server.write_text(f'#!/bin/sh\nexec {loader} {release}/llama-server "$@"\n')
+    server.chmod(0o755)
+    models = top / "models"
+    subprocess.run(["docker", "cp", f"{BUILDER}:/var/lib/edge-slm/models/smollm2-135m-instruct", models], check=True)
+    (name,) = set(re.findall(r"[\w.-]+\.gguf", (ROOT / "examples/colab.ipynb").read_text()))
+    next(models.glob("*.gguf")).rename(models / name)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the demo's binaries are taken as they are")
+def test_the_steps_on_colab_from_the_server_on(tmp_path: Path) -> None:
+    """No GPU is proven by it, and nothing of Colab."""
+    bring_a_build(tmp_path)
+    # A notebook runs in the directory that it is in.
+    notebook = Path(shutil.copy(ROOT / "examples/colab.ipynb", tmp_path))
+    outputs = execute(notebook, tmp_path / "executed.ipynb")
+    text = json.dumps(outputs)
+    assert "http://127.0.0.1:1337" in text
+    assert "Paris" in text
+    assert (tmp_path / "api-keys").stat().st_mode & 0o777 == 0o600
