@@ -31,10 +31,10 @@ options:
     required: true
   board:
     description:
-      - Kind of device. Services that name no engine run on llama.cpp on a V(pi) and on Ollama on a V(jetson).
+      - Kind of device. Services that name no engine run on llama.cpp on a V(pi) and a V(gpu), on Ollama on a V(jetson).
       - Empty for a host that is none. A host of the group C(gateway) offers what all devices serve.
     type: str
-    choices: [pi, jetson, ""]
+    choices: [pi, jetson, gpu, ""]
     default: ""
 attributes:
   check_mode:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from devices import ROOT
 from endpoints import JETSON, KEY_FILE, MODEL
 from plays import played, refused
 
@@ -113,6 +115,23 @@ def test_refused_by_name_with_what_to_do_before_anything_changes(case: str) -> N
     assert [word for word in words if word not in text] == [], text[-2000:]
     assert "changed: [" not in text
     assert "TASK [Apply" not in text
+
+
+def test_a_host_without_a_gpu_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    """A Pi of the test fleet, as if it were a host with a GPU: no container has one."""
+    cache = ROOT / ".cache"
+    host = {
+        "fleet_address": "127.0.11.11",
+        "fleet_key": f"{cache}/fleet/id_ed25519",
+        "fleet_known_hosts": f"{tmp_path}/known_hosts",
+        "demo_cache": str(cache),
+        "edge_slm_services": [{**SERVICE, "port": 1337, "extra_args": ["--log-disable"]}],
+    }
+    inventory = tmp_path / "gpu.json"
+    inventory.write_text(json.dumps({"all": {"children": {"gpu": {"hosts": {"gpu-01": host}}}}}))
+    text = refused("site.yml", "--inventory", inventory, limit="gpu-01")
+    assert "the group gpu: no NVIDIA GPU was found (no /dev/nvidia* and no nvidia-smi); install NVIDIA's driver" in text
+    assert "changed: [" not in text
 
 
 def test_plan_adds_up_what_is_not_here_yet_and_changes_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:

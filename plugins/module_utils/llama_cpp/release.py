@@ -51,6 +51,9 @@ TORCH_PACKAGE = "python3-torch"
 #: sources, web UI and objects of one build 700 MB).
 RELEASE_BYTES = 128 << 20
 BUILD_BYTES = 1 << 30
+#: The same of a release for GPUs: each of its programs holds the machine code of every kernel (reckoned from objects
+#: for one architecture).
+CUDA_RELEASE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)

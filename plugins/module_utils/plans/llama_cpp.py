@@ -144,7 +144,7 @@ def controller_files(inputs: Inputs, source_tree: str, ui_dist: str) -> list[dic
 
 def disk_problems(inputs: Inputs, release: Release, build: bool, build_directory: str) -> list[str]:
     """Return what does not fit on this host's disks."""
-    needed = {"root": (inputs.root, decide.RELEASE_BYTES)}
+    needed = {"root": (inputs.root, decide.CUDA_RELEASE_BYTES if inputs.cuda else decide.RELEASE_BYTES)}
     if build and not os.path.isdir(build_directory):
         needed["cache"] = (inputs.cache, decide.BUILD_BYTES)
     found = []

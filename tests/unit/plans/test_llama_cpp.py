@@ -511,7 +511,9 @@ def test_an_admitted_release_has_one_mode_for_programs_and_one_for_the_rest(bare
     assert modes == {SERVER: 0o755, "converter/gguf-py/gguf.py": 0o644, "selftest.gguf": 0o644, "bin": 0o755}
 
 
-def test_a_release_for_gpus_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+def test_a_release_for_gpus_is_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fleet = Fleet(tmp_path)
     nvcc = tmp_path / "cuda/bin/nvcc"
     changes = {"cuda": True, "cuda_compiler": str(nvcc)}
@@ -528,3 +530,6 @@ def test_a_release_for_gpus_is_refused_before_anything_is_built(tmp_path: Path) 
     assert "-DCMAKE_CUDA_ARCHITECTURES=75" in built.needs["cmake_arguments"]
     # Where it is not asked for, nothing of it counts.
     assert not [word for word in fleet.ask().needs["cmake_arguments"] if "CUDA" in word]
+    monkeypatch.setattr(llama_cpp.decide, "CUDA_RELEASE_BYTES", 1 << 60)
+    assert fleet.ask(**changes).unfit[0].startswith("llama_cpp_root: disk too small")
+    assert fleet.ask().unfit == []
