@@ -702,7 +702,9 @@ def dropin_text(memory_high_mib: int, memory_max_mib: int, timeout: int, gpu: bo
             "DevicePolicy=auto",
             "ProcSubset=all",
             "MemoryDenyWriteExecute=no",
-            "# After a boot nobody has made the node of unified memory, and the service may not. Not on a Jetson.",
+            "# Where nodes are not for everybody, as on a Jetson, they are for this group.",
+            "SupplementaryGroups=video",
+            "# After a boot nobody has made the node of unified memory, and the service may not. No Jetson has this.",
             "ExecStartPre=-+/usr/bin/nvidia-modprobe -u -c=0",
         ]
     return "\n".join(lines) + "\n"
