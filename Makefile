@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule examples ubuntu image cuda core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples bindings ubuntu image cuda core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -22,6 +22,8 @@ lock: env  ## Resolve pyproject.toml into requirements.lock again
 	  -o roles/fleet_gateway/files/requirements.lock
 	uv pip compile examples/requirements.in --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/requirements.lock
+	uv pip compile examples/bindings.in --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/bindings.lock
 	uv pip compile tests/cuda/requirements.in --no-deps --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o tests/cuda/requirements.lock
 
@@ -59,6 +61,13 @@ examples: env  ## Examples with packages of their own, asking the demo fleet (af
 	  --require-hashes -r examples/requirements.lock
 	python -m pytest tests/examples
 
+bindings: env  ## A file of the demo opened by Python itself, which compiles llama.cpp once (after make demo)
+	tools/host-packages build-essential cmake ninja-build
+	test -x .cache/bindings/bin/python || uv venv --quiet .cache/bindings
+	uv pip install --quiet --python .cache/bindings --require-hashes \
+	  --build-constraints examples/bindings.lock -r examples/bindings.lock
+	python -m pytest tests/bindings
+
 ubuntu: env  ## Ubuntu Server 24.04 on a Raspberry Pi: the first start, then the baseline roles, on Ubuntu's own packages
 	tools/host-packages openssh-client mtools dosfstools fdisk
 	tools/host-docker
@@ -68,7 +77,7 @@ image: env  ## A container image of the demo's model: made, started, asked (afte
 	tools/host-packages aria2
 	python -m pytest tests/image
 
-cuda: env  ## llama.cpp for NVIDIA GPUs: configured, and parts of it compiled by the real nvcc (700 MB of wheels once)
+cuda: env  ## llama.cpp for NVIDIA GPUs: configured, and parts of it compiled by the real nvcc (570 MB of wheels once)
 	tools/host-packages build-essential cmake ninja-build libssl-dev
 	tools/timed.py cuda python -m pytest tests/cuda
 
