@@ -48,7 +48,7 @@ lint: env  ## Linters and type checker
 	tools/timed.py lint tools/lint
 
 unit: env  ## Tables of decisions; no containers
-	tools/host-packages aria2 mtools dosfstools fdisk
+	tools/host-packages aria2 mtools dosfstools fdisk openssh-client
 	tools/timed.py unit python -m pytest tests/unit
 
 molecule: env  ## Every scenario on containers (one: make molecule SCENARIO=llama_service)
