@@ -11,7 +11,7 @@ from devices import connect as host
 from testinfra.host import Host
 
 ROOT = "/opt/edge-slm/llama.cpp"
-TOOLS = ["llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split"]
+TOOLS = ["llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-perplexity", "llama-gguf-split"]
 
 
 def description(device: Host) -> dict[str, object]:

@@ -16,7 +16,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import ch
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cuda
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
-TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-gguf-split")
+TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-perplexity", "llama-gguf-split")
 
 #: Options of every build: one static program a tool, nothing fetched behind our back (the UI least of all).
 BASE_OPTIONS = {
