@@ -30,4 +30,6 @@ class Device:
 
 
 PIS = (Device("pi-01", ADDRESSES["pi-01"]), Device("pi-02", ADDRESSES["pi-02"]))
+#: The gateway, by which the models of all of them are reached.
+DOOR = Device("builder-01", ADDRESSES["builder-01"], 4000)
 JETSON = Device("jetson-01", ADDRESSES["jetson-01"], 11434, "phi3:mini")

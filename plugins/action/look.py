@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,8 +33,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import P
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import ON_HOSTS
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.fleet_plan import (
     FleetVariables,
-    devices,
-    served_by,
+    served,
     with_gateway,
 )
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.looking import LookingAction
@@ -163,11 +161,9 @@ class ActionModule(LookingAction):
         Raises:
             FleetError: With what is wrong with the fleet's variables.
         """
-        found = facts["edge_slm_fleet_endpoints"] = []
-        for host in devices(variables):
-            # What is wrong with a device's variables its own look refuses; the page does without it.
-            with contextlib.suppress(FleetError):
-                found += chat_endpoints(host, *served_by(host, self._loader, variables))
+        facts["edge_slm_fleet_endpoints"] = [
+            endpoint for device in served(self._loader, variables) for endpoint in chat_endpoints(*device)
+        ]
         return questions.chat_questions(self._certificates(FleetVariables(self._loader, variables)))
 
     def _service_ports(self, variables: Mapping[str, Any], board: str, refusals: list[str]) -> list[int]:

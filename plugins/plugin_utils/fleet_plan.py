@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -67,6 +68,16 @@ def served_by(host: str, loader: DataLoader, variables: Mapping[str, Any]) -> tu
     return f"{scheme}://{url_host(str(theirs.value('edge_slm_reached_at', 'edge_slm_site_address')))}", plan
 
 
+def served(loader: DataLoader, variables: Mapping[str, Any]) -> Iterator[tuple[str, str, DevicePlan]]:
+    """Yield each device's name, where other hosts reach it, and what it serves.
+
+    One whose variables are wrong is left out: its own look refuses it.
+    """
+    for host in devices(variables):
+        with contextlib.suppress(FleetError):
+            yield host, *served_by(host, loader, variables)
+
+
 def with_gateway(plan: Mapping[str, Any], loader: DataLoader, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return a host's plan with what it offers as the fleet's gateway. It has no keys: it becomes a fact.
 
@@ -81,11 +92,12 @@ def with_gateway(plan: Mapping[str, Any], loader: DataLoader, variables: Mapping
     found: list[dict[str, Any]] = []
     offered: dict[str, Endpoint] = {}
     port = int(FleetVariables(loader, {"edge_slm_gateway_port": 4000, **variables}).value("edge_slm_gateway_port"))
-    for host in devices(variables):
-        address, theirs = served_by(host, loader, variables)
+    hosts: list[str] = []
+    for host, address, theirs in served(loader, variables):
+        hosts.append(host)
         for one in theirs.endpoints:
             url = f"{address}:{one.port}/v1"
             found.append({"host": host, "model": one.entry, "served": one.model, "url": url})
             offered[one.entry] = Endpoint(GATEWAY, one.entry, one.entry, one.entry, port, one.embeddings)
     endpoints = [*plan.get("endpoints", ()), *(endpoint.as_dict() for endpoint in offered.values())]
-    return {**plan, "endpoints": endpoints, "gateway": {"endpoints": found, "hosts": devices(variables)}}
+    return {**plan, "endpoints": endpoints, "gateway": {"endpoints": found, "hosts": hosts}}

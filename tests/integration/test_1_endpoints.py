@@ -13,7 +13,7 @@ from typing import Any
 import openai
 import pytest
 from devices import ROOT, connect
-from endpoints import JETSON, KEY_FILE, MODEL, PIS, Device
+from endpoints import DOOR, JETSON, KEY_FILE, MODEL, PIS, Device
 
 
 def status(url: str, key: str = "", method: str = "GET", body: dict[str, object] | None = None) -> int:
@@ -48,6 +48,24 @@ def test_the_examples_for_clients_are_answered(device: Device, example: str, key
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip()
+
+
+@pytest.mark.parametrize("model", [MODEL, "gpt-3.5-turbo", "phi3-mini"])
+def test_the_gateway_answers_for_the_devices(model: str, key: str) -> None:
+    asked: Any = [{"role": "user", "content": "What is the capital of France?"}]
+    answer = DOOR.client(key).chat.completions.create(model=model, messages=asked, max_tokens=8)
+    assert answer.choices[0].message.content
+
+
+def test_the_gateway_does_without_a_device_that_has_stopped(key: str) -> None:
+    device = connect(PIS[0].name)
+    asked: Any = [{"role": "user", "content": "What is the capital of France?"}]
+    device.check_output(f"systemctl stop llama-server@{MODEL}")
+    try:
+        for _number in range(3):
+            DOOR.client(key).chat.completions.create(model=MODEL, messages=asked, max_tokens=1)
+    finally:
+        device.check_output(f"systemctl start llama-server@{MODEL}")
 
 
 def test_ollama_s_own_command_on_the_jetson_shows_the_model() -> None:

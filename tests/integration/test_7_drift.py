@@ -50,6 +50,7 @@ ROUNDS: list[list[Drift]] = [
         Drift("pi-02", "dpkg --purge --force-depends libnss-mdns", "host_baseline", "package libnss-mdns"),
         Drift("builder-01", "systemctl stop edge-slm-artifacts", "artifact_store", "unit edge-slm-artifacts.service"),
         Drift("builder-01", f"rm {PUBLISHED}/*.tar.gz", "llama_cpp", ".tar.gz: is missing"),
+        Drift("builder-01", "systemctl stop edge-slm-gateway", "fleet_gateway", "unit edge-slm-gateway.service"),
         Drift("jetson-01", "docker stop ollama", "jetson_ollama", "container ollama"),
         Drift("jetson-01", "rm /usr/local/bin/ollama", "jetson_ollama", "file /usr/local/bin/ollama"),
         Drift("jetson-01", "echo '# x' >> /etc/edge-slm/proxy/haproxy.cfg", "endpoint_proxy", "haproxy.cfg"),
