@@ -26,7 +26,7 @@ def test_a_repair_that_there_is_not() -> None:
 
 
 def test_models_are_read_and_brought_again(device: Any) -> None:
-    file = device.check_output("ls /var/lib/edge-slm/models/*/*.gguf | head -1")
+    file = device.check_output(f"ls /var/lib/edge-slm/models/{MODEL}/*.gguf | head -1")
     good = device.file(file).sha256sum
     device.check_output(f"printf edge | dd of={file} bs=1 seek=4000000 conv=notrunc status=none")
     assert device.file(file).sha256sum != good

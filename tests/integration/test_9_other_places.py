@@ -43,6 +43,6 @@ def test_everything_is_somewhere_else(tmp_path: Path) -> None:
     status = tmp_path / "status"
     plays.played("playbooks/status.yml", edge_slm_status_dir=str(status), **OTHER)
     rows = {path.stem: json.loads(path.read_text())["endpoints"] for path in status.glob("*.json")}
-    assert sorted(rows) == ["jetson-01", "pi-01", "pi-02"]
+    assert sorted(rows) == ["builder-01", "jetson-01", "pi-01", "pi-02"]
     assert {row["health"] for endpoints in rows.values() for row in endpoints} == {"ok"}
     plays.played("playbooks/verify.yml", **OTHER)
