@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.edge_slm.fleet.plugins.module_utils.discovery import boards
 from devices import FLEET, NETWORK, ROOT, wait_until
 from first_start import shell
 from plays import changes, environment, played, refused
@@ -60,6 +61,13 @@ class Host:
         self.docker("start" if on else "stop", *(() if on else ("--time", "1")), f"{PREFIX}-{self.name}")
         if on:
             self.wait()
+        else:
+            wait_until(lambda: self.silent() >= 1, f"{self.name} is silent", 20)
+
+    def silent(self) -> float:
+        """Return for how many whole seconds it has been silent, as the kernel tells it and a scan compares it."""
+        table = json.loads(shell("ip", "-statistics", "-json", "neighbour", "show", self.address).stdout)
+        return boards.neighbours(table)[self.address].silent
 
     def wait(self) -> None:
         wait_until(lambda: shell("ssh-keyscan", "-T", "1", self.address).stdout != "", f"{self.name} answers", 20)
@@ -122,7 +130,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(home: Path, **more: Any) -> dict[str, Any]:
     return {
         "edge_slm_discover_scan": SUBNET,
-        "edge_slm_discover_seconds": 1,
+        # Who has just told its name to all says nothing for a second.
+        "edge_slm_discover_seconds": 3,
         "edge_slm_discover_file": str(home / "scan.json"),
         **more,
     }
@@ -212,7 +221,7 @@ def test_what_comes_and_goes_is_told(home: Path) -> None:
 def test_the_inventory_plugin_has_the_same_hosts(home: Path) -> None:
     source = home / "discovered.yml"
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(home / "cache")}
-    given = {"plugin": "edge_slm.fleet.discovered", "scan": SUBNET, "seconds": 1, **cache}
+    given = {"plugin": "edge_slm.fleet.discovered", "scan": SUBNET, "seconds": 3, **cache}
     source.write_text(yaml.safe_dump(given))
     done = command(source, "ansible-inventory", "--list")
     assert done.returncode == 0, done.stderr
