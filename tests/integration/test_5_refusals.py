@@ -45,6 +45,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {
             "edge_slm_models": [{"name": "other", "source": SOURCE, "quantisation": "Q8_0"}],
             "edge_slm_services": [{"model": "other", "port": 8080, "cache_ram_mib": 1_000_000}],
+            # Those of the inventory are about a model that is not in this catalogue.
+            "edge_slm_gateway_models": [],
         },
         [
             "edge_slm_services: the services need",
