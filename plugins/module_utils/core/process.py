@@ -25,22 +25,31 @@ def find_command(name: str) -> str:
     return shutil.which(name, path=ADMIN_PATH) or ""
 
 
+def run_in_english(argv: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, whatever that is; the output that is parsed is the English one.
+
+    Raises:
+        OSError: It cannot be started.
+        subprocess.TimeoutExpired: It does not end in time (seconds).
+    """
+    return subprocess.run(
+        list(argv),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=timeout,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+
+
 def output_of(argv: Sequence[str], timeout: float = 60) -> str:
     """Return what a command prints, or '' where it is not installed, fails or does not end in time (seconds)."""
     command = find_command(argv[0])
     if not command:
         return ""
     try:
-        done = subprocess.run(
-            [command, *argv[1:]],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=timeout,
-            # The output that is parsed is the English one.
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        done = run_in_english([command, *argv[1:]], timeout)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import glob
-import os
 import subprocess
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import find_command, run_in_english
 
 #: What nvidia-smi is asked for; memory in MiB.
 QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits")
@@ -93,15 +92,7 @@ def read() -> Gpus:
     if not command:
         return decide(nodes, False, 0, "")
     try:
-        done = subprocess.run(
-            [command, *QUERY[1:]],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=TIMEOUT,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        done = run_in_english([command, *QUERY[1:]], TIMEOUT)
     except subprocess.TimeoutExpired:
         return decide(nodes, True, 1, f"nothing within {TIMEOUT} s")
     except OSError as error:
