@@ -49,11 +49,6 @@ class FleetVariables:
             raise FleetError(f"{variable or name}: cannot be evaluated: {error}") from error
 
 
-def devices(variables: Mapping[str, Any]) -> list[str]:
-    """Return the names of all devices."""
-    return [host for board in BOARDS for host in variables["groups"].get(board, ())]
-
-
 def served_by(host: str, loader: DataLoader, variables: Mapping[str, Any]) -> tuple[str, DevicePlan]:
     """Return where other hosts reach a device, as a URL without port, and what it serves.
 
@@ -73,9 +68,10 @@ def served(loader: DataLoader, variables: Mapping[str, Any]) -> Iterator[tuple[s
 
     One whose variables are wrong is left out: its own look refuses it.
     """
-    for host in devices(variables):
-        with contextlib.suppress(FleetError):
-            yield host, *served_by(host, loader, variables)
+    for board in BOARDS:
+        for host in variables["groups"].get(board, ()):
+            with contextlib.suppress(FleetError):
+                yield host, *served_by(host, loader, variables)
 
 
 def with_gateway(plan: Mapping[str, Any], loader: DataLoader, variables: Mapping[str, Any]) -> dict[str, Any]:

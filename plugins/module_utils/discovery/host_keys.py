@@ -33,10 +33,9 @@ def pinned(known_hosts: str) -> dict[str, dict[str, str]]:
     """Return the keys that a known_hosts has, by name and type. Hashed names and lines with a marker are not read."""
     found: dict[str, dict[str, str]] = {}
     for line in known_hosts.splitlines():
-        fields = line.split()
-        if len(fields) >= 3 and not line.startswith(("#", "@", "|")):
-            for name in fields[0].split(","):
-                found.setdefault(name, {})[fields[1]] = fields[2]
+        for name in _names(line):
+            kind, key = line.split()[1:3]
+            found.setdefault(name, {})[kind] = key
     return found
 
 
@@ -67,13 +66,12 @@ def with_pins(known_hosts: str, pins: Mapping[str, Mapping[str, str]], replaced:
     """
     lines = []
     for line in known_hosts.splitlines():
-        fields = line.split()
-        names = fields[0].split(",") if len(fields) >= 3 and not line.startswith(("#", "@", "|")) else []
+        names = _names(line)
         kept = [name for name in names if name not in replaced]
         if kept == names:
             lines.append(line)
         elif kept:
-            lines.append(" ".join([",".join(kept), *fields[1:]]))
+            lines.append(" ".join([",".join(kept), *line.split()[1:]]))
     there = pinned("\n".join(lines))
     for name in sorted(pins):
         lines += [
@@ -82,6 +80,12 @@ def with_pins(known_hosts: str, pins: Mapping[str, Mapping[str, str]], replaced:
             if kind in pins[name] and kind not in there.get(name, {})
         ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _names(line: str) -> list[str]:
+    """Return the names that a line of a known_hosts has a key for; none of a line that is not read."""
+    fields = line.split()
+    return fields[0].split(",") if len(fields) >= 3 and not line.startswith(("#", "@", "|")) else []
 
 
 def _blob(key: str) -> bytes:
