@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,9 +13,13 @@ from typing import Any
 #: CPU flags that the class x86-64-v3 needs (its binaries use AVX2, as every x86 machine since 2015 has).
 AVX2_FLAGS = frozenset({"avx2", "fma", "f16c", "bmi2"})
 
-#: CPU flags (lower case, from /proc/cpuinfo) that the class armv8.2-a+dotprod+fp16 needs.
-#: Source: Arm's HWCAP names; asimddp = dot product, fphp/asimdhp = half precision.
-DOTPROD_FP16_FLAGS = frozenset({"asimddp", "fphp", "asimdhp"})
+#: Features of an arm64 CPU that the class armv8.2-a+dotprod+fp16 needs, as bits of AT_HWCAP: FPHP and ASIMDHP (half
+#: precision), ASIMDDP (dot product). Source: Linux, arch/arm64/include/uapi/asm/hwcap.h.
+DOTPROD_FP16 = 1 << 9 | 1 << 10 | 1 << 20
+
+#: What a process is told by the kernel when it starts. /proc/cpuinfo is another's where the CPU is emulated.
+AUXV = "/proc/self/auxv"
+_AT_HWCAP = 16
 
 
 @dataclass(frozen=True)
@@ -57,27 +62,34 @@ def parse_meminfo(text: str) -> dict[str, int]:
 
 
 def cpu_flags(cpuinfo: str) -> frozenset[str]:
-    """Return the flags of the first CPU in /proc/cpuinfo (`Features` on Arm, `flags` on x86)."""
-    found = re.search(r"^(?:Features|flags)\s*:\s*(.*)$", cpuinfo, flags=re.MULTILINE)
+    """Return the flags of the first x86 CPU in /proc/cpuinfo."""
+    found = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, flags=re.MULTILINE)
     return frozenset(found.group(1).split()) if found else frozenset()
 
 
-def cpu_class(architecture: str, flags: frozenset[str]) -> str:
+def hwcap(auxv: bytes) -> int:
+    """Return AT_HWCAP of a 64-bit process's auxiliary vector, a bit for each feature of the CPU; 0 without one."""
+    whole = auxv[: len(auxv) // 16 * 16]
+    return next((value for kind, value in struct.iter_unpack("=QQ", whole) if kind == _AT_HWCAP), 0)
+
+
+def cpu_class(architecture: str, cpuinfo: str, auxv: bytes) -> str:
     """Return the most capable CPU class whose binaries run on this CPU, or '' where none is known."""
     if architecture == "x86_64":
-        return "x86-64-v3" if flags >= AVX2_FLAGS else ""
+        return "x86-64-v3" if cpu_flags(cpuinfo) >= AVX2_FLAGS else ""
     if architecture == "aarch64":
-        return "armv8.2-a+dotprod+fp16" if flags >= DOTPROD_FP16_FLAGS else "armv8-a"
+        return "armv8.2-a+dotprod+fp16" if hwcap(auxv) & DOTPROD_FP16 == DOTPROD_FP16 else "armv8-a"
     return ""
 
 
-def describe(files: Mapping[str, str], architecture: str, cores: int) -> Device:
+def describe(files: Mapping[str, str], architecture: str, cores: int, auxv: bytes = b"") -> Device:
     """Decide a device's facts.
 
     Args:
         files: Contents of those of the probed files that exist, by path. Directories that exist map to "".
         architecture: What programs are built for here, by the kernel's names.
         cores: CPUs that this system may use.
+        auxv: What is in AUXV.
 
     Returns:
         The device. A board counts as real when its device tree names a model and it is not a container.
@@ -92,7 +104,7 @@ def describe(files: Mapping[str, str], architecture: str, cores: int) -> Device:
         os_version=os_release.get("VERSION_ID", ""),
         os_codename=os_release.get("VERSION_CODENAME", ""),
         architecture=architecture,
-        cpu_class=cpu_class(architecture, cpu_flags(files.get("/proc/cpuinfo", ""))),
+        cpu_class=cpu_class(architecture, files.get("/proc/cpuinfo", ""), auxv),
         cores=cores,
         memory_mib=memory.get("MemTotal", 0),
         swap_mib=memory.get("SwapTotal", 0),

@@ -19,7 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import r
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import output_of
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host import gpu
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.account import Account
-from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import PROBED_PATHS, describe
+from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import AUXV, PROBED_PATHS, describe
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.gpu import Gpus
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     ConfigFile,
@@ -146,7 +146,9 @@ class Host:
                 found[path] = ""
             elif os.path.exists(path):
                 found[path] = read_text(path)
-        return describe(found, userland(os.uname().machine), len(os.sched_getaffinity(0))).as_dict()
+        with open(AUXV, "rb") as file:
+            auxv = file.read()
+        return describe(found, userland(os.uname().machine), len(os.sched_getaffinity(0)), auxv).as_dict()
 
     @cached_property
     def jetson(self) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from typing import Any
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.device import (
+    AUXV,
     PROBED_PATHS,
     cpu_class,
-    cpu_flags,
     describe,
+    hwcap,
     parse_meminfo,
     parse_os_release,
 )
@@ -68,6 +71,16 @@ vendor_id\t: GenuineIntel
 model name\t: Intel(R) Xeon(R) CPU @ 2.20GHz
 flags\t\t: fpu vme de pse tsc msr sse sse2 ssse3 fma sse4_1 sse4_2 avx f16c rdrand avx2 bmi2
 """
+
+
+def auxv(hwcap: int) -> bytes:
+    """Return an auxiliary vector as a 64-bit kernel writes it, others of its entries around what matters."""
+    return struct.pack("=8Q", 33, 0xFFFF8000, 16, hwcap, 6, 4096, 0, 0)
+
+
+#: AT_HWCAP of the boards' CPUs, bit by bit of the lines `Features` above.
+HWCAP_A72 = 0b1000_1000_0111
+HWCAP_A76 = HWCAP_A72 | 0b11111 << 3 | 0b0111_0111 << 8 | 1 << 15 | 1 << 16 | 1 << 20
 
 
 def meminfo(total_kb: int, swap_kb: int = 0) -> str:
@@ -205,7 +218,9 @@ NOTHING: dict[str, Any] = {
     ],
 )
 def test_describe(files: dict[str, str], architecture: str, cores: int, expected: dict[str, Any]) -> None:
-    assert describe(files, architecture, cores).as_dict() == expected
+    dotprod = expected["cpu_class"].startswith("armv8.2")
+    found = describe(files, architecture, cores, auxv(HWCAP_A76 if dotprod else HWCAP_A72))
+    assert found.as_dict() == expected
 
 
 @pytest.mark.parametrize("mark", ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"])
@@ -234,22 +249,34 @@ def test_every_path_that_is_looked_at_is_probed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "cpuinfo", "expected"),
+    ("architecture", "cpuinfo", "vector", "expected"),
     [
-        ("aarch64", CORTEX_A72, "armv8-a"),
-        ("aarch64", CORTEX_A76, "armv8.2-a+dotprod+fp16"),
-        ("aarch64", CORTEX_A78AE, "armv8.2-a+dotprod+fp16"),
-        ("aarch64", CORTEX_A76.replace("asimddp", ""), "armv8-a"),
-        ("aarch64", CORTEX_A76.replace("asimdhp", ""), "armv8-a"),
-        ("aarch64", "", "armv8-a"),
-        ("x86_64", XEON, "x86-64-v3"),
-        ("armv7l", CORTEX_A72, ""),
-        ("armhf", CORTEX_A76, ""),
-        ("riscv64", "", ""),
+        ("aarch64", CORTEX_A72, auxv(HWCAP_A72), "armv8-a"),
+        ("aarch64", CORTEX_A76, auxv(HWCAP_A76), "armv8.2-a+dotprod+fp16"),
+        # Emulated on a PC, whose /proc/cpuinfo is seen.
+        ("aarch64", XEON, auxv(HWCAP_A76), "armv8.2-a+dotprod+fp16"),
+        ("aarch64", XEON, auxv(HWCAP_A72), "armv8-a"),
+        ("aarch64", "", auxv(HWCAP_A76 & ~(1 << 20)), "armv8-a"),
+        ("aarch64", "", auxv(HWCAP_A76 & ~(1 << 10)), "armv8-a"),
+        ("aarch64", "", auxv(HWCAP_A76 & ~(1 << 9)), "armv8-a"),
+        ("aarch64", CORTEX_A76, b"", "armv8-a"),
+        ("x86_64", XEON, auxv(0xFFFFFFFF), "x86-64-v3"),
+        ("x86_64", XEON.replace("avx2", ""), auxv(0xFFFFFFFF), ""),
+        ("armv7l", CORTEX_A72, b"", ""),
+        ("armhf", CORTEX_A76, b"", ""),
+        ("riscv64", "", b"", ""),
     ],
 )
-def test_cpu_class(architecture: str, cpuinfo: str, expected: str) -> None:
-    assert cpu_class(architecture, cpu_flags(cpuinfo)) == expected
+def test_cpu_class(architecture: str, cpuinfo: str, vector: bytes, expected: str) -> None:
+    assert cpu_class(architecture, cpuinfo, vector) == expected
+
+
+def test_the_auxiliary_vector_of_a_real_process() -> None:
+    with open(AUXV, "rb") as file:
+        found = file.read()
+    assert hwcap(found) > 0
+    assert hwcap(found[:-3]) == hwcap(found)
+    assert os.uname().machine != "x86_64" or hwcap(found) & 1, "every x86-64 CPU has an FPU, its first bit"
 
 
 @pytest.mark.parametrize(
