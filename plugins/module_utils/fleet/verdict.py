@@ -98,6 +98,22 @@ def counted(looks: Mapping[str, Look], host: str) -> dict[str, Mapping[str, Any]
     }
 
 
+def published_twice(looks: Mapping[str, Look]) -> list[str]:
+    """Return the error of an inventory in which two builders make a release for the same CPU class."""
+    makers: dict[str, list[str]] = {}
+    for host, look in looks.items():
+        if BUILDER in look.groups:
+            classes = [_class(name) for name in counted(looks, host) if _role(name) == "llama_cpp"]
+            for name in classes:
+                makers.setdefault(look.cpu_class if name == "auto" else name, []).append(host)
+    return [
+        f"the group builder: {_hosts(hosts)} would each publish a release for the CPU class {cpu_class}, and devices "
+        "take theirs from one builder; leave one of them in the group."
+        for cpu_class, hosts in sorted(makers.items())
+        if len(hosts) > 1
+    ][:1]
+
+
 def in_vain(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return what roles of a host wait for although no role below them has anything to bring."""
     bringing = {_role(name) for name, plan in plans.items() if plan["pending"]}
@@ -137,7 +153,7 @@ def judge(looks: Mapping[str, Look]) -> Verdict:
             verdict.enter[host] = with_dependents(map(_role, pending), map(_role, plans))
             if BUILDER in look.groups:
                 verdict.classes[host] = [_class(name) for name in pending if _role(name) == "llama_cpp"]
-    verdict.errors = [f"{_hosts(hosts)}: {sentence}" for sentence, hosts in found_on.items()]
+    verdict.errors = [f"{_hosts(hosts)}: {sentence}" for sentence, hosts in found_on.items()] + published_twice(looks)
     return verdict
 
 

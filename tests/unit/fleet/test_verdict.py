@@ -127,6 +127,17 @@ def test_a_class_that_the_builder_cannot_build_is_an_error() -> None:
     assert judge(looks).errors == ["builder-01: no compiler"]
 
 
+def test_a_class_that_two_builders_publish_is_an_error() -> None:
+    devices = {"pi-01": look(), "pi-02": look(cpu_class=PI4)}
+    plans = [for_class(PI4), for_class(PI5)]
+    assert judge({**devices, "builder-01": builder(*plans)}).errors == []
+    (error,) = judge({**devices, "pc-01": builder(*plans), "pc-02": builder(*plans, cpu_class=PI5)}).errors
+    assert error == (
+        f"the group builder: pc-01, pc-02 would each publish a release for the CPU class {PI4}, and devices take "
+        "theirs from one builder; leave one of them in the group."
+    )
+
+
 def test_a_builders_own_class_is_asked_once() -> None:
     looks = {"builder-01": builder(for_class(PC, pending=["x"])), "pc-01": look(cpu_class=PC)}
     assert judge(looks).enter == {}
