@@ -13,7 +13,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cuda
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cross, cuda
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-perplexity", "llama-gguf-split")
@@ -22,6 +22,8 @@ TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "ll
 BASE_OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
     "BUILD_SHARED_LIBS": "OFF",
+    # Without symbols: a release is sent to every device.
+    "CMAKE_EXE_LINKER_FLAGS_RELEASE": "-s",
     "LLAMA_BUILD_TESTS": "OFF",
     "LLAMA_BUILD_EXAMPLES": "OFF",
     "LLAMA_BUILD_UI": "OFF",
@@ -98,6 +100,7 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
 #: Where an archive or a release may come from: a URL, or an absolute path.
 PLACE = re.compile(r"(?:https?|file)://\S+|/\S.*")
+URL = re.compile(r"https?://[^\s@/]\S*")
 CREDENTIALS = re.compile(r"https?://[^/?#]*@")
 OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -105,7 +108,7 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SOURCE_KEYS = {
     "git": {"git", "commit"},
     "archive": {"archive", "sha256", "version", "subdirectory"},
-    "release": {"release", "sha256", "key", "size"},
+    "release": {"release", "sha256", "key", "size", "requires"},
 }
 
 
@@ -130,6 +133,7 @@ class Inputs:
     activate: bool
     keep: int
     publish: bool
+    sysroot_mirror: str
     root: str
     cache: str
     publish_path: str
@@ -165,6 +169,7 @@ class Inputs:
             activate=as_bool(values["activate"], "activate", judged),
             keep=as_int(values["keep"], "keep", 1, 1000, judged),
             publish=as_bool(values["publish"], "publish", judged),
+            sysroot_mirror=str(values["sysroot_mirror"] or ""),
             root=paths[0],
             cache=paths[1],
             publish_path=paths[2],
@@ -175,6 +180,8 @@ class Inputs:
             judged.add("cuda", "is built on the host that has the GPU; give git or archive as the source.")
         check_ui(inputs, judged)
         check_converter(inputs, judged)
+        if not URL.fullmatch(inputs.sysroot_mirror):
+            judged.add("sysroot_mirror", f"{inputs.sysroot_mirror!r} is not the URL of a mirror of Debian.")
         if inputs.cpu_class not in ("auto", *CPU_CLASSES):
             judged.add("cpu_class", f"{inputs.cpu_class!r} is not one of auto, {', '.join(CPU_CLASSES)}.")
         return inputs
@@ -192,14 +199,16 @@ class Release:
     Attributes:
         key: Name of the release; equal keys mean equal inputs.
         cpu_class: What the binaries may run on; `auto` is resolved.
+        architecture: What they are built for (`uname -m`).
         source_id: Name of the source tree; releases that differ only in options, class or UI share it.
         cmake_options: Options to configure the build with (empty for a builder's tarball).
         jobs: Compile jobs at a time.
-        runnable: Whether this host's CPU can run the result, so whether a self-test is possible here.
+        runnable: Whether this host's CPU can run the result.
     """
 
     key: str
     cpu_class: str
+    architecture: str
     source_id: str
     cmake_options: Mapping[str, str]
     jobs: int
@@ -271,7 +280,7 @@ def check_source(source: Mapping[str, Any], problems: Problems) -> None:
     for name in sorted(set(map(str, source)) - _SOURCE_KEYS[kind]):
         problems.add(f"source.{name}", f"is not known beside {kind}; it takes {', '.join(sorted(_SOURCE_KEYS[kind]))}.")
     known = len(problems.found)
-    for name in sorted(source.keys() - {"size"}):
+    for name in sorted(source.keys() - {"size", "requires"}):
         check(f"source.{name}", source[name], {"type": "str"}, problems)
     if len(problems.found) > known:
         return
@@ -292,6 +301,7 @@ def check_source(source: Mapping[str, Any], problems: Problems) -> None:
         if not LABEL.fullmatch(str(source.get("key", ""))):
             problems.add("source.key", "must be the key in the release's descriptor.")
         as_int(source.get("size") or 0, "source.size", 0, 1 << 40, problems)
+        _as_mapping(source.get("requires") or {}, "source.requires", problems)
 
 
 def check_ui(inputs: Inputs, problems: Problems) -> None:
@@ -317,24 +327,43 @@ def check_converter(inputs: Inputs, problems: Problems) -> None:
 
 
 def own_class(inputs: Inputs, device: Mapping[str, Any]) -> str:
-    """Return the CPU class of the release; empty where this CPU has none."""
-    return str(device["cpu_class"]) if inputs.cpu_class == "auto" else inputs.cpu_class
+    """Return the CPU class of the release; empty where this CPU has none.
+
+    An older PC, which has none, builds for itself all the same: as a builder it converts and quantises.
+    """
+    if inputs.cpu_class != "auto":
+        return inputs.cpu_class
+    alone = inputs.mode == "build" and device["architecture"] == "x86_64"
+    return str(device["cpu_class"]) or ("native" if alone else "")
+
+
+def is_runnable(cpu_class: str, device: Mapping[str, Any]) -> bool:
+    """Return whether a host's CPU can run what is built for a class."""
+    return cpu_class == "native" or cpu_class in RUNS[str(device["cpu_class"])]
 
 
 def unfit(inputs: Inputs, device: Mapping[str, Any], target: cuda.Target | None = None) -> list[str]:
-    """Return what this host cannot be: its CPU is of no class, or compiles for another architecture; it has no GPU."""
+    """Return what this host cannot be: its CPU is of no class, or cannot run or make the chosen one; it has no GPU."""
     chosen, architecture = own_class(inputs, device), device["architecture"]
     if not chosen:
         return [
             f"llama_cpp_cpu_class: no class is known for this CPU ({architecture}); set one of "
             f"{', '.join(CPU_CLASSES)}."
         ]
-    wanted = CPU_CLASSES[chosen].architecture
-    if inputs.mode == "build" and wanted not in ("", architecture):
+    wanted = CPU_CLASSES[chosen].architecture or architecture
+    if inputs.activate and not is_runnable(chosen, device):
+        own = f"is of class {device['cpu_class']}" if device["cpu_class"] else f"({architecture}) is of no known class"
         return [
-            f"llama_cpp_cpu_class: {chosen} is built on {wanted}, this host is {architecture}; put a builder of that "
-            "architecture into the inventory, or none, so that devices build for themselves."
+            f"llama_cpp_cpu_class: this CPU {own} and does not run {chosen}; choose auto, or set llama_cpp_activate: "
+            "false where the release is for other hosts."
         ]
+    if inputs.mode == "build" and wanted != architecture and not cross.possible(architecture, wanted):
+        return [
+            f"llama_cpp_cpu_class: a host that is {architecture} does not build {chosen} ({wanted}); put a builder "
+            "that is x86_64 or aarch64 into the inventory, or none, so that devices build for themselves."
+        ]
+    if inputs.cuda and wanted != architecture:
+        return [f"llama_cpp_cuda: is built for this host's own GPUs ({architecture}), not for {chosen}."]
     return target.unfit if target else []
 
 
@@ -352,10 +381,11 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any], target: cuda.Targe
         target: What it is built with for GPUs; None for the CPU.
     """
     chosen = own_class(inputs, device)
-    runnable = chosen == "native" or chosen in RUNS[str(device["cpu_class"])]
+    architecture = CPU_CLASSES[chosen].architecture or str(device["architecture"])
+    runnable = is_runnable(chosen, device)
     kind, source = source_kind(inputs.source), inputs.source
     if kind == "release":
-        return Release(str(source["key"]), chosen, "", {}, 0, runnable)
+        return Release(str(source["key"]), chosen, architecture, "", {}, 0, runnable)
     label = str(source["commit"])[:12] if kind == "git" else str(source["version"])
     options = {
         **BASE_OPTIONS,
@@ -377,6 +407,7 @@ def wanted_release(inputs: Inputs, device: Mapping[str, Any], target: cuda.Targe
     return Release(
         key=f"{label}-{_in_key(chosen)}-{digest(named)[:10]}",
         cpu_class=chosen,
+        architecture=architecture,
         source_id=f"{label}-{pinned(source)[:12]}",
         cmake_options=options,
         jobs=parallel_jobs(inputs.jobs, int(device["cores"]), int(device["memory_mib"])),

@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import request
 
@@ -82,11 +82,11 @@ def wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
     raise SelfTestError(f"llama-server did not load the test model within {START_SECONDS} s.")
 
 
-def complete_once(binary: str, model: str, expect_ui: bool) -> None:
+def complete_once(server_argv: Sequence[str], model: str, expect_ui: bool) -> None:
     """Start the server on a tiny model, take one real completion from it (and its web page), and end it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    argv = [binary, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "1"]
+    argv = [*server_argv, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "1"]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             wait_until_healthy(server, url)
@@ -117,11 +117,11 @@ def missing_gpu(devices: str) -> str:
     return f"this llama-server finds no GPU: {'; '.join(lines[-3:]) or 'it lists no devices'}."
 
 
-def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool, gpu: bool = False) -> str:
+def selftest(server: Sequence[str], model: str, flags: Iterable[str], expect_ui: bool, gpu: bool = False) -> str:
     """Prove a release's llama-server.
 
     Args:
-        binary: Path of llama-server.
+        server: Path of llama-server, after what it is to be run by.
         model: Path of a small GGUF.
         flags: Flags that its --help must know.
         expect_ui: Whether `GET /` must return the web UI.
@@ -133,15 +133,15 @@ def selftest(binary: str, model: str, flags: Iterable[str], expect_ui: bool, gpu
     Raises:
         SelfTestError: With what does not work.
     """
-    version = run_program([binary, "--version"]).strip().partition("\n")[0]
-    unknown = missing_flags(run_program([binary, "--help"]), flags)
+    version = run_program([*server, "--version"]).strip().partition("\n")[0]
+    unknown = missing_flags(run_program([*server, "--help"]), flags)
     if unknown:
         raise SelfTestError(
             f"this llama-server does not know {', '.join(unknown)}, which the role llama_service passes; "
             "choose a source that this version of the collection was made for."
         )
-    problem = missing_gpu(run_program([binary, "--list-devices"])) if gpu else ""
+    problem = missing_gpu(run_program([*server, "--list-devices"])) if gpu else ""
     if problem:
         raise SelfTestError(problem)
-    complete_once(binary, model, expect_ui)
+    complete_once(server, model, expect_ui)
     return version

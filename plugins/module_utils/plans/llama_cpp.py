@@ -11,7 +11,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.host.state import (
     shared_above,
     shared_directories,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content, cuda
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import content, cross, cuda, linkage
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import release as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import Inputs, Release
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.base import FileSet, Host, Plan
@@ -131,6 +131,24 @@ def build_packages(inputs: Inputs, ui_dist: str) -> list[str]:
     return [*decide.BUILD_PACKAGES, *(decide.NPM_PACKAGES if npm else ())]
 
 
+def cross_packages(target: cross.Target | None, emulator: Sequence[str]) -> list[str]:
+    """Return the packages that making and testing a release for another CPU take."""
+    return [*(cross.PACKAGES if target else ()), *([cross.EMULATOR_PACKAGE] if emulator else [])]
+
+
+def lacks(inputs: Inputs, release: Release, architecture: str, coming: Collection[str]) -> list[str]:
+    """Return what this host lacks of what a builder's release needs, before the release is fetched."""
+    requires = inputs.source.get("requires") or {}
+    if not requires:
+        return []
+    has = linkage.provided(requires.get("libraries", {}), architecture)
+    return [
+        f"llama_cpp_source: the release {release.key} {sentence}; upgrade this host's system, or take a release that "
+        "was built on an older one (docs/operators/builder.md)."
+        for sentence in linkage.unmet(requires, architecture, has, coming)
+    ]
+
+
 def controller_files(inputs: Inputs, source_tree: str, ui_dist: str) -> list[dict[str, str]]:
     """Return the files of the controller that a build takes, as far as what is in them is not on the host yet."""
     files = []
@@ -142,11 +160,11 @@ def controller_files(inputs: Inputs, source_tree: str, ui_dist: str) -> list[dic
     return files
 
 
-def disk_problems(inputs: Inputs, release: Release, build: bool, build_directory: str) -> list[str]:
-    """Return what does not fit on this host's disks."""
+def disk_problems(inputs: Inputs, release: Release, work: int) -> list[str]:
+    """Return what does not fit on this host's disks; `work` is what the build is going to write (bytes)."""
     needed = {"root": (inputs.root, decide.CUDA_RELEASE_BYTES if inputs.cuda else decide.RELEASE_BYTES)}
-    if build and not os.path.isdir(build_directory):
-        needed["cache"] = (inputs.cache, decide.BUILD_BYTES)
+    if work:
+        needed["cache"] = (inputs.cache, work)
     found = []
     for name, (path, size) in needed.items():
         try:
@@ -302,10 +320,20 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
     build = bool(problem) and not restore and inputs.mode == "build"
     converter = compare_converter(inputs, host.packages) if inputs.converter else Compared()
     access = compare_access(inputs, directory, not problem, published)
+    own = str(host.device["architecture"])
+    target = None
+    if inputs.mode == "build" and release.architecture != own:
+        target = cross.target(release.architecture, work)
+    # What is for others alone is tested here all the same, on a CPU that is emulated.
+    emulator = []
+    if inputs.publish and not release.runnable:
+        emulator = cross.emulator(release.architecture, release.cpu_class, target.sysroot if target else "")
 
     missing = [name for name in decide.BASE_PACKAGES if name not in host.packages]
     if build:
         missing += [name for name in build_packages(inputs, paths["ui_dist"]) if name not in host.packages]
+    if problem:
+        missing += [name for name in cross_packages(target, emulator) if name not in host.packages]
     missing += converter.packages
     pending = [f"package {name}: is not installed" for name in missing]
     if problem:
@@ -320,13 +348,16 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "cpu_class": release.cpu_class,
         "mode": "restore" if restore else inputs.mode,
         "due": bool(problem),
-        "runnable": release.runnable,
+        "architecture": release.architecture,
+        "testable": release.runnable or bool(emulator),
+        "emulator": emulator,
+        "cross": target.needs() if target else {},
         "packages": missing,
         "access": {
             mode: [one.path for one, _difference in access if one.mode == mode]
             for mode in sorted({one.mode for one, _difference in access})
         },
-        "cmake_arguments": release.cmake_arguments,
+        "cmake_arguments": [*release.cmake_arguments, *(target.cmake_arguments if target else ())],
         "targets": list(decide.TARGETS),
         "jobs": release.jobs,
         "paths": paths,
@@ -338,5 +369,10 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
     }
     if build:
         needs["controller_files"] = controller_files(inputs, paths["source_tree"], paths["ui_dist"])
-    unfit = disk_problems(inputs, release, build, paths["build"]) if problem else []
+    unfit = []
+    if problem:
+        space = decide.BUILD_BYTES if build and not os.path.isdir(paths["build"]) else 0
+        if target and not os.path.isdir(target.sysroot):
+            space += cross.SYSROOT_BYTES
+        unfit = lacks(inputs, release, own, missing) + disk_problems(inputs, release, space)
     return Plan(unfit=unfit, pending=pending, needs=needs, files={"prune": prune})

@@ -7,7 +7,7 @@ shift 3
 
 rm -rf "$staging"
 install -d -m 0755 "$staging/bin" "$staging/converter"
-install -m 0755 -t "$staging/bin" -s "${@/#/$build/bin/}"
+install -m 0755 -t "$staging/bin" "${@/#/$build/bin/}"
 # The converter is pinned with the binaries: it travels in the release.
 cp --recursive "$source/convert_hf_to_gguf.py" "$source/conversion" "$source/gguf-py" "$source/requirements" \
   "$staging/converter/"

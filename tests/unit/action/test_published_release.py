@@ -12,7 +12,13 @@ from ansible.playbook.task import Task
 from ansible_collections.edge_slm.fleet.plugins.action.published_release import ActionModule
 
 DOTPROD, KEY = "armv8.2-a+dotprod+fp16", "b11434-armv8.2-a-dotprod-fp16-0123456789"
-DESCRIPTOR = {"key": KEY, "file": f"{KEY}.tar.gz", "sha256": "0" * 64, "size": 7}
+DESCRIPTOR = {
+    "key": KEY,
+    "file": f"{KEY}.tar.gz",
+    "sha256": "0" * 64,
+    "size": 7,
+    "requires": {"architecture": "aarch64"},
+}
 
 
 def choose(releases: dict[str, Any]) -> dict[str, Any]:
@@ -28,6 +34,7 @@ def test_the_release_of_the_devices_class() -> None:
         "sha256": "0" * 64,
         "size": 7,
         "key": KEY,
+        "requires": {"architecture": "aarch64"},
     }
 
 

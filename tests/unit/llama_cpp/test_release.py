@@ -38,6 +38,9 @@ PI_4 = {"cpu_class": "armv8-a", "architecture": "aarch64", "cores": 4, "memory_m
 PI_5 = {**PI_4, "cpu_class": DOTPROD, "memory_mib": 8062}
 PC = {**PI_4, "cpu_class": "x86-64-v3", "architecture": "x86_64"}
 OLD_PC = {**PC, "cpu_class": ""}
+RISC_V = {**OLD_PC, "architecture": "riscv64"}
+#: Of a release that is made and not used on this host.
+FOR_OTHERS = {"activate": False}
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "llama_cpp"
 DEFAULTS = {
@@ -93,7 +96,11 @@ def test_source_kind(source: dict[str, str], kind: str) -> None:
             "llama_cpp_source.key",
             "it takes archive, sha256, subdirectory, version",
         ),
-        ({"source": {**RELEASE, "version": "1"}}, "llama_cpp_source.version", "it takes key, release, sha256, size"),
+        (
+            {"source": {**RELEASE, "version": "1"}},
+            "llama_cpp_source.version",
+            "it takes key, release, requires, sha256, size",
+        ),
         ({"source": {**GIT, "commit": COMMIT[:12]}}, "llama_cpp_source.commit", "40 lower-case hex digits"),
         ({"source": {**GIT, "commit": "master"}}, "llama_cpp_source.commit", "git ls-remote URL TAG"),
         ({"source": {**GIT, "commit": COMMIT.upper()}}, "llama_cpp_source.commit", "lower-case"),
@@ -184,12 +191,33 @@ def test_absent_needs_paths_only() -> None:
         (
             {"cpu_class": "x86-64-v3"},
             PI_5,
-            "llama_cpp_cpu_class: x86-64-v3 is built on x86_64, this host is aarch64; put a builder",
+            f"llama_cpp_cpu_class: this CPU is of class {DOTPROD} and does not run x86-64-v3; choose auto, or set",
         ),
-        ({"cpu_class": "armv8-a"}, PC, "llama_cpp_cpu_class: armv8-a is built on aarch64"),
-        ({}, OLD_PC, "llama_cpp_cpu_class: no class is known for this CPU (x86_64); set one of native"),
-        # What is received need not run here, and is not built here.
-        ({"cpu_class": "armv8-a", "source": RELEASE}, PC, ""),
+        ({"cpu_class": DOTPROD}, PI_4, f"llama_cpp_cpu_class: this CPU is of class armv8-a and does not run {DOTPROD}"),
+        ({"cpu_class": "armv8-a"}, OLD_PC, "llama_cpp_cpu_class: this CPU (x86_64) is of no known class and does not"),
+        ({"cpu_class": "armv8-a", "source": RELEASE}, PC, "llama_cpp_cpu_class: this CPU is of class x86-64-v3 and"),
+        # For others: either architecture builds for the other, and nothing else does.
+        ({"cpu_class": "armv8-a", **FOR_OTHERS}, PC, ""),
+        ({"cpu_class": "x86-64-v3", **FOR_OTHERS}, PI_4, ""),
+        (
+            {"cpu_class": "armv8-a", **FOR_OTHERS},
+            RISC_V,
+            "llama_cpp_cpu_class: a host that is riscv64 does not build armv8-a (aarch64); put a builder that is",
+        ),
+        (
+            {"cpu_class": "armv8-a", "cuda": True, **FOR_OTHERS},
+            PC,
+            "llama_cpp_cuda: is built for this host's own GPUs (x86_64), not for armv8-a.",
+        ),
+        ({}, RISC_V, "llama_cpp_cpu_class: no class is known for this CPU (riscv64); set one of native"),
+        ({}, OLD_PC, ""),
+        (
+            {"source": RELEASE},
+            OLD_PC,
+            "llama_cpp_cpu_class: no class is known for this CPU (x86_64); set one of native",
+        ),
+        # What is received is not built here.
+        ({"cpu_class": "armv8-a", "source": RELEASE, **FOR_OTHERS}, PC, ""),
     ],
 )
 def test_unfit(changes: dict[str, Any], device: dict[str, Any], sentence: str) -> None:
@@ -288,14 +316,15 @@ def test_a_commit_is_identified_by_git_itself() -> None:
         ("auto", PI_4, True),
         ("auto", PI_5, True),
         ("auto", PC, True),
+        ("auto", OLD_PC, True),
         ("native", OLD_PC, True),
         ("armv8-a", PI_5, True),
         (DOTPROD, PI_4, False),
         ("x86-64-v3", OLD_PC, False),
     ],
 )
-def test_a_self_test_is_run_where_the_cpu_can(cpu_class: str, device: dict[str, Any], runnable: bool) -> None:
-    assert plan(cpu_class=cpu_class, device=device).runnable is runnable
+def test_a_release_is_used_where_the_cpu_runs_it(cpu_class: str, device: dict[str, Any], runnable: bool) -> None:
+    assert plan(cpu_class=cpu_class, device=device, **FOR_OTHERS).runnable is runnable
 
 
 def test_every_class_that_something_runs_can_be_built() -> None:
@@ -306,6 +335,7 @@ def test_receiving_takes_the_key_as_given_and_builds_nothing() -> None:
     assert plan(source={**RELEASE, "size": 5}, jobs=4, cmake_options={"GGML_CUDA": "ON"}) == Release(
         key=RELEASE["key"],
         cpu_class=DOTPROD,
+        architecture="aarch64",
         source_id="",
         cmake_options={},
         jobs=0,
@@ -314,8 +344,14 @@ def test_receiving_takes_the_key_as_given_and_builds_nothing() -> None:
 
 
 def test_a_release_of_another_class_may_be_received_but_not_proven() -> None:
-    found = plan(source=RELEASE, cpu_class="x86-64-v3")
-    assert (found.cpu_class, found.runnable) == ("x86-64-v3", False)
+    found = plan(source=RELEASE, cpu_class="x86-64-v3", **FOR_OTHERS)
+    assert (found.cpu_class, found.architecture, found.runnable) == ("x86-64-v3", "x86_64", False)
+
+
+def test_a_release_has_one_name_wherever_it_is_made() -> None:
+    """Devices name the release that they are to have by the builder's inputs, and do not know its architecture."""
+    names = {plan(device, cpu_class="armv8-a", **FOR_OTHERS).key for device in (PC, PI_4, PI_5)}
+    assert len(names) == 1
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def fake(tmp_path: Path) -> Path:
 def run(fake: Path, behaviour: str = "", flags: tuple[str, ...] = ("--model",), expect_ui: bool = False) -> str:
     fake.write_text(FAKE.format(python=sys.executable, behaviour=behaviour))
     fake.chmod(0o755)
-    return selftest(str(fake), "fake.gguf", flags, expect_ui)
+    return selftest([str(fake)], "fake.gguf", flags, expect_ui)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,18 @@ def test_a_server_that_answers_passes(fake: Path, behaviour: str, expect_ui: boo
 def test_refusals(fake: Path, behaviour: str, sentence: str) -> None:
     with pytest.raises(SelfTestError, match=sentence):
         run(fake, behaviour)
+
+
+def test_what_runs_programs_for_another_cpu_runs_all_of_them(fake: Path, tmp_path: Path) -> None:
+    emulator, asked = tmp_path / "emulator", tmp_path / "asked"
+    emulator.write_text(f'#!/bin/sh\necho "$*" >>{asked}\nshift 2\nexec "$@"\n')
+    emulator.chmod(0o755)
+    run(fake)
+    found = selftest([str(emulator), "-cpu", "cortex-a72", str(fake)], "fake.gguf", ("--model",), False)
+    assert found == "version: 11434 (fake)"
+    lines = asked.read_text().splitlines()
+    assert [line.split()[3] for line in lines] == ["--version", "--help", "--model"]
+    assert {tuple(line.split()[:3]) for line in lines} == {("-cpu", "cortex-a72", str(fake))}
 
 
 def test_a_page_that_is_wanted_must_be_there(fake: Path) -> None:

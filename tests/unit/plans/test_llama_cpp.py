@@ -427,8 +427,8 @@ def test_a_descriptor_of_another_source_goes(fleet: Fleet, pinned: str, gone: li
     ("changes", "device", "kind", "start"),
     [
         ({"source": {"git": "u", "commit": "main"}}, DEVICE, "refusals", "llama_cpp_source.commit: must be a full"),
-        ({"cpu_class": "armv8-a"}, DEVICE, "unfit", "llama_cpp_cpu_class: armv8-a is built on aarch64"),
-        ({}, {**DEVICE, "cpu_class": ""}, "unfit", "llama_cpp_cpu_class: no class is known"),
+        ({"cpu_class": "armv8-a"}, DEVICE, "unfit", "llama_cpp_cpu_class: this CPU is of class x86-64-v3 and"),
+        ({}, {**DEVICE, "cpu_class": "", "architecture": "armhf"}, "unfit", "llama_cpp_cpu_class: no class is known"),
     ],
 )
 def test_refused(bare: Fleet, changes: dict[str, Any], device: dict[str, Any], kind: str, start: str) -> None:
@@ -437,6 +437,62 @@ def test_refused(bare: Fleet, changes: dict[str, Any], device: dict[str, Any], k
     (line,) = getattr(plan, kind)
     assert line.startswith(start)
     assert plan.pending == []
+
+
+#: As a builder asks about the release for another CPU class than its own.
+FOR_OTHERS = {"activate": False, "publish": True}
+PI_4 = {**DEVICE, "architecture": "aarch64", "cpu_class": "armv8-a"}
+
+
+def test_a_release_for_another_architecture(bare: Fleet) -> None:
+    plan = bare.ask(cpu_class="armv8.2-a+dotprod+fp16", **FOR_OTHERS)
+    sysroot = f"{bare.cache}/llama.cpp/sysroot-bookworm-arm64"
+    assert (plan.refusals, plan.unfit) == ([], [])
+    assert plan.needs["cross"]["sysroot"] == sysroot
+    assert plan.needs["cross"]["triplet"] == "aarch64-linux-gnu"
+    assert plan.needs["emulator"] == ["qemu-aarch64", "-cpu", "cortex-a76", "-L", sysroot]
+    assert plan.needs["testable"]
+    toolchain = f"-DCMAKE_TOOLCHAIN_FILE={bare.cache}/llama.cpp/toolchain-arm64.cmake"
+    assert [toolchain, "-DGGML_OPENMP=OFF"] == plan.needs["cmake_arguments"][-2:]
+    assert {*BUILD_PACKAGES, "clang", "lld", "mmdebstrap", "qemu-user"} <= {*plan.needs["packages"]}
+
+
+def test_a_release_for_another_cpu_of_this_architecture(bare: Fleet) -> None:
+    bare.device = PI_4
+    plan = bare.ask(cpu_class="armv8.2-a+dotprod+fp16", **FOR_OTHERS)
+    assert plan.needs["cross"] == {}
+    assert plan.needs["emulator"] == ["qemu-aarch64", "-cpu", "cortex-a76"]
+    assert "qemu-user" in plan.needs["packages"]
+    assert "clang" not in plan.needs["packages"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"publish": True}, {"cpu_class": "native"}])
+def test_a_release_for_this_host_takes_no_emulator(bare: Fleet, changes: dict[str, Any]) -> None:
+    plan = bare.ask(**changes)
+    assert (plan.needs["cross"], plan.needs["emulator"], plan.needs["testable"]) == ({}, [], True)
+    assert not {"clang", "qemu-user"} & {*plan.needs["packages"]}
+
+
+def test_what_a_release_of_a_builder_needs_is_compared_before_it_is_fetched(
+    bare: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has = {"libc.so.6": frozenset({"GLIBC_2.17", "GLIBC_2.35"})}
+    monkeypatch.setattr(llama_cpp.linkage, "provided", lambda names, architecture: has)
+    requires = {"architecture": "x86_64", "libraries": {"libc.so.6": ["GLIBC_2.17", "GLIBC_2.38"]}}
+    key = "b11434-x86-64-v3-0123456789"
+    source = {"release": "http://builder/x.tar.gz", "sha256": SHA256, "key": key, "requires": requires}
+    (sentence,) = bare.ask(source=source).unfit
+    assert sentence.startswith(
+        f"llama_cpp_source: the release {key} needs GLIBC_2.38 of libc.so.6, this host's goes up to GLIBC_2.35; upgrade"
+    )
+    requires["libraries"] = {"libc.so.6": ["GLIBC_2.17"], "libgomp.so.1": ["GOMP_1.0"]}
+    bare.packages.remove("libgomp1")
+    assert bare.ask(source=source).unfit == [], "the role brings libgomp1"
+    bare.packages.append("libgomp1")
+    (sentence,) = bare.ask(source=source).unfit
+    assert "needs the library libgomp.so.1, which this host does not have" in sentence
+    bare.build(key)
+    assert bare.ask(source=source).unfit == [], "what is there runs already"
 
 
 def test_a_full_disk(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
