@@ -87,12 +87,45 @@ def target(architecture: str, work: str) -> Target:
     )
 
 
-def emulator(architecture: str, cpu_class: str, sysroot: str) -> list[str]:
-    """Return the command before a program that runs it on a CPU of that class, and no more.
+@dataclass(frozen=True)
+class Cross:
+    """What making and testing a release takes that this host's CPU does not run; nothing where it does.
+
+    Attributes:
+        target: Another architecture that it is built for.
+        emulator: The command before a program that runs it on a CPU of its class, and no more.
+    """
+
+    target: Target | None = None
+    emulator: tuple[str, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Names of packages."""
+        return (*(PACKAGES if self.target else ()), *((EMULATOR_PACKAGE,) if self.emulator else ()))
+
+    @property
+    def space(self) -> int:
+        """Bytes that are going to be written beside the build."""
+        return SYSROOT_BYTES if self.target and not os.path.isdir(self.target.sysroot) else 0
+
+    def needs(self) -> dict[str, Any]:
+        """Return what the role's tasks need."""
+        return {"cross": self.target.needs() if self.target else {}, "emulator": list(self.emulator)}
+
+
+def decide(own: str, wanted: str, cpu_class: str, work: str, runnable: bool) -> Cross:
+    """Decide what a release for other hosts takes.
 
     Args:
-        architecture: Of the program.
-        cpu_class: What the program was built for.
-        sysroot: Where its libraries are; empty where they are this host's own.
+        own: This host's architecture.
+        wanted: The release's.
+        cpu_class: What the release is built for.
+        work: Directory of builds.
+        runnable: Whether this host's CPU runs it.
     """
-    return [f"qemu-{architecture}", "-cpu", CPU_MODELS[cpu_class], *(["-L", sysroot] if sysroot else [])]
+    made_for = target(wanted, work) if wanted != own else None
+    if runnable:
+        return Cross(made_for)
+    libraries = ("-L", made_for.sysroot) if made_for else ()
+    return Cross(made_for, (f"qemu-{wanted}", "-cpu", CPU_MODELS[cpu_class], *libraries))

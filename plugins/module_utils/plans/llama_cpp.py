@@ -11,7 +11,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,11 +129,6 @@ def build_packages(inputs: Inputs, ui_dist: str) -> list[str]:
     """Return the packages that a build takes; npm may have come from elsewhere than the distribution."""
     npm = inputs.ui == "npm" and not os.path.isdir(ui_dist) and not find_command("npm")
     return [*decide.BUILD_PACKAGES, *(decide.NPM_PACKAGES if npm else ())]
-
-
-def cross_packages(target: cross.Target | None, emulator: Sequence[str]) -> list[str]:
-    """Return the packages that making and testing a release for another CPU take."""
-    return [*(cross.PACKAGES if target else ()), *([cross.EMULATOR_PACKAGE] if emulator else [])]
 
 
 def lacks(inputs: Inputs, release: Release, architecture: str, coming: Collection[str]) -> list[str]:
@@ -321,19 +316,15 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
     converter = compare_converter(inputs, host.packages) if inputs.converter else Compared()
     access = compare_access(inputs, directory, not problem, published)
     own = str(host.device["architecture"])
-    target = None
-    if inputs.mode == "build" and release.architecture != own:
-        target = cross.target(release.architecture, work)
-    # What is for others alone is tested here all the same, on a CPU that is emulated.
-    emulator = []
-    if inputs.publish and not release.runnable:
-        emulator = cross.emulator(release.architecture, release.cpu_class, target.sysroot if target else "")
+    elsewhere = cross.Cross()
+    if inputs.mode == "build":
+        elsewhere = cross.decide(own, release.architecture, release.cpu_class, work, release.runnable)
 
     missing = [name for name in decide.BASE_PACKAGES if name not in host.packages]
     if build:
         missing += [name for name in build_packages(inputs, paths["ui_dist"]) if name not in host.packages]
     if problem:
-        missing += [name for name in cross_packages(target, emulator) if name not in host.packages]
+        missing += [name for name in elsewhere.packages if name not in host.packages]
     missing += converter.packages
     pending = [f"package {name}: is not installed" for name in missing]
     if problem:
@@ -349,15 +340,14 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "mode": "restore" if restore else inputs.mode,
         "due": bool(problem),
         "architecture": release.architecture,
-        "testable": release.runnable or bool(emulator),
-        "emulator": emulator,
-        "cross": target.needs() if target else {},
+        "testable": release.runnable or bool(elsewhere.emulator),
+        **elsewhere.needs(),
         "packages": missing,
         "access": {
             mode: [one.path for one, _difference in access if one.mode == mode]
             for mode in sorted({one.mode for one, _difference in access})
         },
-        "cmake_arguments": [*release.cmake_arguments, *(target.cmake_arguments if target else ())],
+        "cmake_arguments": [*release.cmake_arguments, *(elsewhere.target.cmake_arguments if elsewhere.target else ())],
         "targets": list(decide.TARGETS),
         "jobs": release.jobs,
         "paths": paths,
@@ -371,8 +361,7 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         needs["controller_files"] = controller_files(inputs, paths["source_tree"], paths["ui_dist"])
     unfit = []
     if problem:
-        space = decide.BUILD_BYTES if build and not os.path.isdir(paths["build"]) else 0
-        if target and not os.path.isdir(target.sysroot):
-            space += cross.SYSROOT_BYTES
-        unfit = lacks(inputs, release, own, missing) + disk_problems(inputs, release, space)
+        work_space = decide.BUILD_BYTES if build and not os.path.isdir(paths["build"]) else 0
+        unfit = lacks(inputs, release, own, missing)
+        unfit += disk_problems(inputs, release, work_space + elsewhere.space)
     return Plan(unfit=unfit, pending=pending, needs=needs, files={"prune": prune})
