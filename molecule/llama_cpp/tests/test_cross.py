@@ -85,7 +85,7 @@ def test_a_release_for_another_architecture_is_refused_without_being_run(builder
 
 @pytest.mark.parametrize("quantisation", ["Q8_0", "Q4_0", "Q5_1", "IQ4_NL"])
 def test_a_model_is_the_same_whatever_quantised_it(builder: Host, quantisation: str) -> None:
-    """Models are prepared by the builder's own release; those that a Pi would make have the same bytes."""
+    """Of these types, that is: docs/operators/builder.md has those that differ on a real model."""
     model = f"{RELEASES}/../current/selftest.gguf"
     run = f"/bin/llama-quantize --allow-requantize {model} /root/%s.gguf {quantisation}"
     builder.check_output(f"{RELEASES}/../current{run % 'x86'}")
