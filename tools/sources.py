@@ -279,24 +279,26 @@ def decide(fleet: str, versions: Sequence[str] = OLLAMA_VERSIONS) -> dict[str, A
 
     Args:
         fleet: The fleet's network: each has a registry of its own, whose models have digests of their own.
-        versions: Versions of Ollama that are wanted, oldest first; each may take minutes to build once.
+        versions: Versions of Ollama that are wanted, oldest first; each may take minutes to build once. None where the
+            fleet has no Jetson.
     """
     CACHE.mkdir(exist_ok=True)
     (CACHE / "hub").mkdir(exist_ok=True)
     hub = hub_reachable()
-    push, there = ollama_source(versions, docker_hub_digests(versions), ollama_model_digest())
-    make_stand_ins(push)
-    addresses = CACHE / f"ollama-{fleet}.json"
-    before = json.loads(addresses.read_text()) if addresses.exists() else {}
-    addresses.write_text(json.dumps(known_addresses(there, push, before), indent=2) + "\n")
-    sources = {
+    sources: dict[str, Any] = {
         "llama_cpp_source": llama_cpp_source(git_reachable()),
         "model_sources": model_sources(hub),
         "vision_sources": vision_sources(),
         "hub_endpoint": HUB_URL if hub else LOCAL_HUB_URL,
         "local_hub": LOCAL_HUB_URL,
-        "ollama": {"push": push},
     }
+    if versions:
+        push, there = ollama_source(versions, docker_hub_digests(versions), ollama_model_digest())
+        make_stand_ins(push)
+        addresses = CACHE / f"ollama-{fleet}.json"
+        before = json.loads(addresses.read_text()) if addresses.exists() else {}
+        addresses.write_text(json.dumps(known_addresses(there, push, before), indent=2) + "\n")
+        sources["ollama"] = {"push": push}
     (CACHE / "sources.json").write_text(json.dumps(sources, indent=2) + "\n")
     return sources
 
