@@ -22,12 +22,15 @@ from devices import INVENTORY, ROOT
 SECONDS = 900
 
 
-def command(*arguments: str | Path, limit: str = "", **variables: Any) -> list[str]:
-    """Return the command for playbooks (named from the checkout's root) and further options, with extra variables."""
+def command(*arguments: str | Path, limit: str = "", inventory: Path | None = None, **variables: Any) -> list[str]:
+    """Return the command for playbooks (named from the checkout's root) and further options, with extra variables.
+
+    Without an inventory: that of the test fleet.
+    """
     return [
         # Of this environment, whatever is in PATH.
         str(Path(sys.executable).with_name("ansible-playbook")),
-        *("--inventory", str(INVENTORY)),
+        *("--inventory", str(inventory or INVENTORY)),
         *(("--limit", limit) if limit else ()),
         *("--extra-vars", json.dumps(variables)),
         *map(str, arguments),
@@ -42,15 +45,17 @@ def environment() -> dict[str, str]:
     return found
 
 
-def play(*arguments: str | Path, limit: str = "", **variables: Any) -> subprocess.CompletedProcess[str]:
+def play(
+    *arguments: str | Path, limit: str = "", inventory: Path | None = None, seconds: float = SECONDS, **variables: Any
+) -> subprocess.CompletedProcess[str]:
     """Run playbooks to their end, whatever that is."""
     return subprocess.run(
-        command(*arguments, limit=limit, **variables),
+        command(*arguments, limit=limit, inventory=inventory, **variables),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
 
@@ -60,9 +65,9 @@ def printed_by(run: subprocess.CompletedProcess[str]) -> str:
     return " ".join((run.stdout + run.stderr).split())
 
 
-def played(*arguments: str | Path, limit: str = "", **variables: Any) -> str:
-    """Run playbooks that must succeed; return what they printed."""
-    run = play(*arguments, limit=limit, **variables)
+def played(*arguments: str | Path, **options: Any) -> str:
+    """Run playbooks that must succeed, with the options of `play`; return what they printed."""
+    run = play(*arguments, **options)
     assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]
     return run.stdout
 
