@@ -4,10 +4,10 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule examples bindings ubuntu image cuda core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples bindings ubuntu arm64 image cuda core-next docs clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 env: $(VENV)/.ready  ## Set up the controller's environment from requirements.lock
 
@@ -72,6 +72,11 @@ ubuntu: env  ## Ubuntu Server 24.04 on a Raspberry Pi: the first start, then the
 	tools/host-packages openssh-client mtools dosfstools fdisk
 	tools/host-docker
 	tools/timed.py ubuntu python -m pytest tests/ubuntu
+
+arm64: env  ## A Raspberry Pi 5 and a 4 as QEMU emulates them, from bare to an answer
+	tools/host-packages openssh-client
+	tools/host-docker
+	tools/timed.py arm64 python -m pytest tests/arm64
 
 image: env  ## A container image of the demo's model: made, started, asked (after make demo)
 	tools/host-packages aria2
