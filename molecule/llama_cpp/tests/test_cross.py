@@ -31,7 +31,7 @@ def emulated(cpu: str) -> list[str]:
     return ["qemu-aarch64", "-cpu", cpu, "-L", SYSROOT]
 
 
-def tested(release: str, **changes: Any) -> dict[str, Any]:
+def self_test(release: str, **changes: Any) -> dict[str, Any]:
     """Return what the self-test of a release says."""
     module = "edge_slm.fleet.llama_cpp_selftest"
     given = {"path": f"{RELEASES}/{release}", "architecture": "aarch64", **changes}
@@ -68,8 +68,8 @@ def test_what_a_release_needs_is_what_the_oldest_system_has(builder: Host, cpu_c
 )
 def test_each_release_runs_on_its_own_cpu(builder: Host, cpu_class: str, cpu: str, runs: bool) -> None:
     """A Pi 5 runs a Pi 4's release as well; a Pi 4 dies of a Pi 5's, when it takes its first token at the latest."""
-    found = tested(published(builder, cpu_class)["key"], emulator=emulated(cpu))
-    assert found.get("failed", False) is not runs, found
+    found = self_test(published(builder, cpu_class)["key"], emulator=emulated(cpu))
+    assert ("version" in found) is runs, found
     if runs:
         assert "11434" in found["version"]
         assert found["requires"] == published(builder, cpu_class)["requires"]
@@ -78,9 +78,8 @@ def test_each_release_runs_on_its_own_cpu(builder: Host, cpu_class: str, cpu: st
 
 
 def test_a_release_for_another_architecture_is_refused_without_being_run(builder: Host) -> None:
-    found = tested(published(builder, PI_4)["key"], architecture="x86_64")
-    assert found["failed"]
-    assert re.search(r"bin|llama-\w+(-\w+)* is for aarch64, not x86_64", found["msg"])
+    found = self_test(published(builder, PI_4)["key"], architecture="x86_64")
+    assert "llama-bench is for aarch64, not x86_64" in found["msg"]
 
 
 @pytest.mark.parametrize("quantisation", ["Q8_0", "Q4_0", "Q5_1", "IQ4_NL"])

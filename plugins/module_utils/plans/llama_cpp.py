@@ -138,8 +138,8 @@ def lacks(inputs: Inputs, release: Release, architecture: str, coming: Collectio
         return []
     has = linkage.provided(requires.get("libraries", {}), architecture)
     return [
-        f"llama_cpp_source: the release {release.key} {sentence}; upgrade this host's system, or take a release that "
-        "was built on an older one (docs/operators/builder.md)."
+        f"release {release.key}: it {sentence}; upgrade this host's system, or take a release that was built on an "
+        "older one (docs/operators/builder.md)."
         for sentence in linkage.unmet(requires, architecture, has, coming)
     ]
 

@@ -483,7 +483,7 @@ def test_what_a_release_of_a_builder_needs_is_compared_before_it_is_fetched(
     source = {"release": "http://builder/x.tar.gz", "sha256": SHA256, "key": key, "requires": requires}
     (sentence,) = bare.ask(source=source).unfit
     assert sentence.startswith(
-        f"llama_cpp_source: the release {key} needs GLIBC_2.38 of libc.so.6, this host's goes up to GLIBC_2.35; upgrade"
+        f"release {key}: it needs GLIBC_2.38 of libc.so.6, this host's goes up to GLIBC_2.35; upgrade this host's"
     )
     requires["libraries"] = {"libc.so.6": ["GLIBC_2.17"], "libgomp.so.1": ["GOMP_1.0"]}
     bare.packages.remove("libgomp1")
