@@ -345,6 +345,11 @@ def is_runnable(cpu_class: str, device: Mapping[str, Any]) -> bool:
 def unfit(inputs: Inputs, device: Mapping[str, Any], target: cuda.Target | None = None) -> list[str]:
     """Return what this host cannot be: its CPU is of no class, or cannot run or make the chosen one; it has no GPU."""
     chosen, architecture = own_class(inputs, device), device["architecture"]
+    if not chosen and inputs.received:
+        return [
+            f"this CPU ({architecture}): a builder makes releases for arm64 with a 64-bit system, and for x86-64 with "
+            "AVX2; install a 64-bit system, or take the host out of the inventory."
+        ]
     if not chosen:
         return [
             f"llama_cpp_cpu_class: no class is known for this CPU ({architecture}); set one of "

@@ -209,6 +209,11 @@ def test_absent_needs_paths_only() -> None:
             PC,
             "llama_cpp_cuda: is built for this host's own GPUs (x86_64), not for armv8-a.",
         ),
+        (
+            {"received": True},
+            RISC_V,
+            "this CPU (riscv64): a builder makes releases for arm64 with a 64-bit system, and",
+        ),
         ({}, RISC_V, "llama_cpp_cpu_class: no class is known for this CPU (riscv64); set one of native"),
         ({}, OLD_PC, ""),
         (
