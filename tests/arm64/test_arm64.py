@@ -123,6 +123,6 @@ def test_it_knows_the_capital_of_france(device: str) -> None:
         model="smollm2-135m-instruct",
         temperature=0,
         max_tokens=48,
-        messages=[{"role": "user", "content": "What is the capital of France?"}],
+        messages=[{"role": "user", "content": "Which city is the capital of France?"}],
     )
     assert "Paris" in (answer.choices[0].message.content or "")
