@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import codecs
+import ctypes
 import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +20,8 @@ ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: Seconds between two looks at a program.
 INTERVAL = 0.5
+
+_PR_SET_PDEATHSIG = 1
 
 
 def find_command(name: str) -> str:
@@ -53,6 +57,16 @@ def output_of(argv: Sequence[str], timeout: float = 60) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
+
+
+def ends_with_parent() -> Callable[[], None]:
+    """Return what a program is started with (`preexec_fn`) that must not outlive this process, killed or not."""
+    libc = ctypes.CDLL(None)
+
+    def ask_for_signal() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return ask_for_signal
 
 
 def run_watched(

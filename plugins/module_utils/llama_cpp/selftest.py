@@ -1,6 +1,6 @@
 # Copyright (c) 2026 edge_slm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Prove that a release of llama.cpp works on this CPU before anything depends on it."""
+"""Prove that a release of llama.cpp works on the CPU that it is for, before anything depends on it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.http import request
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import ends_with_parent
 
 #: Seconds that the server may take to load the tiny model (an emulated Pi needs most of them).
 START_SECONDS = 120
@@ -38,6 +39,8 @@ def run_program(argv: list[str]) -> str:
     """Run a program and return what it prints; raise SelfTestError when it fails or is killed."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_SECONDS, check=False)
+    except FileNotFoundError as error:
+        raise SelfTestError(f"{argv[0]} is missing; install its package again.") from error
     except subprocess.TimeoutExpired as error:
         raise SelfTestError(f"`{' '.join(argv)}` did not end within {REQUEST_SECONDS} s.") from error
     text = done.stdout + done.stderr
@@ -49,7 +52,7 @@ def run_program(argv: list[str]) -> str:
 def how_it_ended(returncode: int) -> str:
     """Describe a return code as subprocess gives it (negative = signal)."""
     if returncode == -4:
-        return "died with SIGILL: it was built for another CPU class than this CPU's"
+        return "died with SIGILL: it was built for another CPU class than the one that it was tested on"
     return f"was killed by signal {-returncode}" if returncode < 0 else f"ended with {returncode}"
 
 
@@ -87,7 +90,8 @@ def complete_once(server_argv: Sequence[str], model: str, expect_ui: bool) -> No
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     argv = [*server_argv, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "1"]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(argv, stdout=quiet, stderr=quiet, preexec_fn=ends_with_parent()) as server:
         try:
             wait_until_healthy(server, url)
             # The test model's weights are random: it may choose the end of the text at any token.

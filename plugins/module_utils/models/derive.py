@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import signal
@@ -24,14 +23,13 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import (
     require_space,
     write_json,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import run_watched
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.process import ends_with_parent, run_watched
 from ansible_collections.edge_slm.fleet.plugins.module_utils.jobs.progress import Progress
 
 #: Stands for the name to write to, in a program's arguments.
 OUTPUT = "{output}"
 #: Lines of a failed program's output that its error shows.
 SHOWN_LINES = 12
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -144,14 +142,9 @@ def run_program(
     Returns:
         What went wrong, or '', and all that it printed.
     """
-    libc = ctypes.CDLL(None)
-
-    def die_with_parent() -> None:
-        """See to it that a killed module leaves no program behind that goes on writing."""
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
     try:
-        finished = run_watched(argv, look, cwd=cwd, env=env, pass_fds=pass_fds, preexec_fn=die_with_parent)
+        # A killed module leaves no program behind that goes on writing.
+        finished = run_watched(argv, look, cwd=cwd, env=env, pass_fds=pass_fds, preexec_fn=ends_with_parent())
     except OSError as error:
         return f"cannot run {argv[0]}: {error.strerror}", ""
     code, output = finished.returncode, finished.stdout
