@@ -55,7 +55,7 @@ class _File:
 
     def __init__(self, data: bytes) -> None:
         if data[:4] != b"\x7fELF" or data[4:6] != b"\x02\x01":
-            raise ElfError("it is not a 64-bit program")
+            raise ElfError("it is not a 64-bit, little-endian program")
         self._data = data
         machine, headers, size, count = *self.read("<H", 18), *self.read("<Q", 32), *self.read("<HH", 54)
         self.machine = MACHINES.get(machine, f"machine {machine}")
@@ -71,7 +71,7 @@ class _File:
         """Return the numbers that lie at an offset."""
         try:
             return struct.unpack_from(layout, self._data, offset)
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise ElfError("it is cut off") from error
 
     def offset(self, address: int) -> int:
@@ -84,6 +84,8 @@ class _File:
     def text(self, offset: int) -> str:
         """Return the string at an offset."""
         end = self._data.find(b"\0", offset)
+        if end < 0:
+            raise ElfError("it is cut off")
         return self._data[offset:end].decode("utf-8", "replace")
 
     def dynamic(self) -> Iterator[tuple[int, int]]:
@@ -106,8 +108,12 @@ def _needed(file: _File, start: int, count: int, strings: int) -> dict[str, tupl
         for _auxiliary in range(auxiliaries):
             _hash, _flags, _other, name, next_name = file.read("<IHHII", at)
             names.append(file.text(strings + name))
+            if not next_name:  # the last one, whatever the count says
+                break
             at += next_name
         found[file.text(strings + library)] = tuple(sorted(names))
+        if not following:
+            break
         start += following
     return found
 
@@ -118,6 +124,8 @@ def _defined(file: _File, start: int, count: int, strings: int) -> tuple[str, ..
     for _entry in range(count):
         _version, _flags, _index, _auxiliaries, _hash, first, following = file.read("<HHHHIII", start)
         found.append(file.text(strings + file.read("<I", start + first)[0]))
+        if not following:
+            break
         start += following
     return tuple(found)
 
@@ -132,7 +140,9 @@ def parse(data: bytes) -> Elf:
     alignments = [alignment for kind, _offset, _address, _length, alignment in file.segments if kind == _PT_LOAD]
     entries = list(file.dynamic())
     values = dict(entries)
-    strings = file.offset(values[_DT_STRTAB]) if _DT_STRTAB in values else 0
+    if entries and _DT_STRTAB not in values:
+        raise ElfError("its dynamic section has no strings")
+    strings = file.offset(values[_DT_STRTAB]) if entries else 0
     return Elf(
         machine=file.machine,
         alignment=min(alignments, default=0),

@@ -75,6 +75,17 @@ def read_programs(directory: str, architecture: str) -> dict[str, Any]:
     return needed(programs, architecture)
 
 
+def is_well_formed(requires: Mapping[str, Any]) -> bool:
+    """Return whether what an inventory or a descriptor says of a release is as `needed` returns it."""
+    libraries = requires.get("libraries")
+    return (
+        isinstance(requires.get("architecture"), str)
+        and isinstance(libraries, Mapping)
+        and all(isinstance(versions, list) for versions in libraries.values())
+        and all(isinstance(version, str) for versions in libraries.values() for version in versions)
+    )
+
+
 def provided(names: Iterable[str], architecture: str) -> dict[str, frozenset[str]]:
     """Return those of the libraries that this host has, with the symbol versions that they define."""
     wanted = set(names)
@@ -103,7 +114,7 @@ def unmet(
         coming: Packages that the role is going to install.
     """
     if requires.get("architecture") != architecture:
-        return [f"is for {requires.get('architecture')}, this host is {architecture}"]
+        return [f"is for {requires.get('architecture')}, and this host is {architecture}"]
     found = []
     for library, versions in requires.get("libraries", {}).items():
         if library not in has:
@@ -114,8 +125,9 @@ def unmet(
         # The newest of each kind says it all: who has that has the older ones.
         for kind in sorted({_kind(version) for version in missing}):
             newest = max((version for version in missing if _kind(version) == kind), key=_order)
-            own = max((version for version in has[library] if _kind(version) == kind), key=_order, default="none")
-            found.append(f"needs {newest} of {library}, this host's goes up to {own}")
+            own = [version for version in has[library] if _kind(version) == kind and _order(version)]
+            what = f"goes up to {max(own, key=_order)}" if own else "has none of that kind"
+            found.append(f"needs {newest} of {library}, this host's {what}")
     return found
 
 
@@ -125,5 +137,6 @@ def _kind(version: str) -> str:
 
 
 def _order(version: str) -> list[int]:
-    """Return what orders the symbol versions of one kind."""
-    return [int(number) for number in re.findall(r"\d+", version.rpartition("_")[2])]
+    """Return what orders the symbol versions of one kind; nothing for a name such as CXXABI_FLOAT128."""
+    number = version.rpartition("_")[2]
+    return [int(part) for part in number.split(".")] if re.fullmatch(r"\d+(\.\d+)*", number) else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.elf import Elf, ElfError, parse, read
@@ -48,8 +49,26 @@ def test_a_library_and_program_of_this_machine() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"#!/bin/sh\n", b"\x7fELF\x01\x01" + bytes(100)], ids=["empty", "script", "32"])
 def test_what_is_no_program(data: bytes) -> None:
-    with pytest.raises(ElfError, match="not a 64-bit program"):
+    with pytest.raises(ElfError, match="not a 64-bit, little-endian program"):
         parse(data)
+
+
+def test_broken_programs_are_errors_and_end() -> None:
+    """Counts and offsets that are far too large: bits of a whole file are turned over, one after the other."""
+    whole = elf_file(SERVER, ("A_1", "A_2"))
+    for at in range(16, len(whole)):
+        for wrong in (0x00, 0x7F, 0xFF):
+            broken = bytearray(whole)
+            broken[at] = wrong
+            with suppress(ElfError):
+                parse(bytes(broken))
+
+
+def test_a_chain_ends_where_nothing_follows_whatever_its_count_says() -> None:
+    whole = bytearray(elf_file(SERVER))
+    (at,) = [at for at in range(0, len(whole) - 16) if whole[at : at + 8] == (0x6FFFFFFF).to_bytes(8, "little")]
+    whole[at + 8 : at + 16] = (1 << 62).to_bytes(8, "little")
+    assert parse(bytes(whole)) == parse(elf_file(SERVER))
 
 
 def test_a_program_that_is_cut_off_anywhere() -> None:
