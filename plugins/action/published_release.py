@@ -35,6 +35,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         source = {
             "release": f"{given['url']}/{found['file']}",
-            **{name: found[name] for name in ("sha256", "size", "key", "requires")},
+            **{name: found[name] for name in ("sha256", "size", "key", "requires") if name in found},
         }
         return {**result, "changed": False, "source": source}

@@ -62,7 +62,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import read_json, write_json
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.content import described
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.content import published_as
 
 
 def main() -> None:
@@ -76,13 +76,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    release = described(module.params["release"])
-    descriptor = {
-        **{name: release[name] for name in ("cpu_class", "key", "requires")},
-        "file": f"{release['key']}.tar.gz",
-        "sha256": module.params["sha256"],
-        "size": module.params["size"],
-    }
+    release = published_as(module.params["release"])
+    if not release:
+        module.fail_json(msg=f"{module.params['release']} is no release: its release.json does not describe it.")
+    descriptor = {**release, "sha256": module.params["sha256"], "size": module.params["size"]}
     dest = os.path.join(module.params["path"], f"{release['cpu_class']}.json")
     changed = read_json(dest) != descriptor
     if changed and not module.check_mode:

@@ -20,7 +20,12 @@ import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.host.gpu import Gpu, Gpus
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cuda
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import Inputs, unfit, wanted_release
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release import (
+    Inputs,
+    cmake_arguments,
+    unfit,
+    wanted_release,
+)
 
 # The tools are scripts that import one another by their plain names.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
@@ -106,7 +111,7 @@ def arguments(nvcc: str) -> Sequence[str]:
     inputs = Inputs.of({**given, "source": archive, "ui": "none", "cuda": True, "cuda_compiler": nvcc}, problems)
     device = {"cpu_class": "x86-64-v3", "architecture": "x86_64", "cores": 2, "memory_mib": 8000}
     assert (problems.found, unfit(inputs, device, target(nvcc))) == ([], [])
-    return wanted_release(inputs, device, target(nvcc)).cmake_arguments
+    return cmake_arguments(wanted_release(inputs, device, target(nvcc)).cmake_options)
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def published_twice(looks: Mapping[str, Look]) -> list[str]:
         if BUILDER in look.groups:
             classes = [_class(name) for name in counted(looks, host) if _role(name) == "llama_cpp"]
             for name in classes:
-                makers.setdefault(look.cpu_class if name == "auto" else name, []).append(host)
+                makers.setdefault((look.cpu_class or "native") if name == "auto" else name, []).append(host)
     return [
         f"the group builder: {_hosts(hosts)} would each publish a release for the CPU class {cpu_class}, and devices "
         "take theirs from one builder; leave one of them in the group."

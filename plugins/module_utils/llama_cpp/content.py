@@ -63,6 +63,15 @@ def described(directory: str) -> dict[str, Any]:
     return read_json(os.path.join(directory, DESCRIPTION))
 
 
+def published_as(directory: str) -> dict[str, Any]:
+    """Return what a release's descriptor says of it beside its tarball's checksum and size; nothing of none."""
+    known = described(directory)
+    if not known.keys() >= {"cpu_class", "key"}:
+        return {}
+    own = {name: known.get(name) or {} for name in ("cpu_class", "key", "requires")}
+    return {**own, "file": f"{known['key']}.tar.gz"}
+
+
 def damage(directory: str, deep: bool = False) -> str:
     """Return how a release differs from what was admitted, empty where it does not.
 
@@ -135,10 +144,10 @@ def admit(staged: str, release: str, description: Mapping[str, Any] | None) -> s
         return problem
     # Names must not reach the disk before contents do.
     os.sync()
+    old = f"{release}.old.part"
+    shutil.rmtree(old, ignore_errors=True)
     if os.path.lexists(release):
         # A run that is killed between the two renames leaves no release, and the next one makes it again.
-        old = f"{release}.old.part"
-        shutil.rmtree(old, ignore_errors=True)
         os.rename(release, old)
         os.rename(staged, release)
         shutil.rmtree(old)

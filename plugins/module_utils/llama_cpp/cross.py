@@ -3,8 +3,8 @@
 """Decide how a builder makes and tests a release for CPUs that it does not have itself.
 
 clang compiles for any architecture; what it lacks is the other system's headers and libraries: the sysroot, which is
-made of Debian packages. Its Debian is the oldest that the fleet may run, since binaries do not run on an older C
-library than they were linked with: what is linked with Debian 12's needs GLIBC_2.34, which Debian 12 and 13 and Ubuntu
+made of Debian packages. Its Debian is the oldest that the fleet may run, since binaries need the symbol versions that
+they were linked with: what is linked with Debian 12's C library needs GLIBC_2.34, which Debian 12 and 13 and Ubuntu
 22.04 and later have.
 """
 
@@ -14,17 +14,20 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
+
 #: The sysroot's release of Debian, and its packages: the C and C++ libraries, and OpenSSL for TLS in llama-server.
 SUITE = "bookworm"
 SYSROOT_PACKAGES = ("libc6-dev", "libssl-dev", "libstdc++-12-dev", "linux-libc-dev")
 
-#: What a builder needs for it; Ubuntu has Debian's keys in a package, too.
-PACKAGES = ("clang", "debian-archive-keyring", "lld", "mmdebstrap")
+#: What compiles and links, and what makes the sysroot; Ubuntu has Debian's keys in a package, too.
+COMPILER_PACKAGES = ("clang", "lld")
+SYSROOT_TOOLS = ("debian-archive-keyring", "mmdebstrap")
 #: Runs programs for a CPU of another kind than this host's.
 EMULATOR_PACKAGE = "qemu-user"
 
-#: Free space that a sysroot is reckoned to take, in bytes (measured: 123 MB).
-SYSROOT_BYTES = 192 << 20
+#: Free space that making a sysroot is reckoned to take, in bytes (measured: 261 MiB at its peak, 123 MB in the end).
+SYSROOT_BYTES = 320 << 20
 
 #: A CPU that has the CPU class and no more, by qemu's names. Source: the boards' data sheets (BCM2711 of the Pi 4 has
 #: Cortex-A72, BCM2712 of the Pi 5 Cortex-A76); Haswell is the first CPU with all of x86-64-v3.
@@ -50,13 +53,9 @@ class Target:
     toolchain: str = ""
 
     @property
-    def cmake_arguments(self) -> list[str]:
+    def cmake_options(self) -> dict[str, str]:
         """What configures a build for it. OpenMP is GCC's here; without it llama.cpp uses threads of its own."""
-        return [f"-DCMAKE_TOOLCHAIN_FILE={self.toolchain}", "-DGGML_OPENMP=OFF"]
-
-    def needs(self) -> dict[str, Any]:
-        """Return what the role's tasks need."""
-        return {**asdict(self), "suite": SUITE, "packages": list(SYSROOT_PACKAGES)}
+        return {"CMAKE_TOOLCHAIN_FILE": self.toolchain, "GGML_OPENMP": "OFF"}
 
 
 _TARGETS = {
@@ -82,50 +81,54 @@ def target(architecture: str, work: str) -> Target:
         architecture,
         debian,
         triplet,
-        sysroot=os.path.join(work, f"sysroot-{SUITE}-{debian}"),
+        sysroot=os.path.join(work, f"sysroot-{SUITE}-{debian}-{digest(SYSROOT_PACKAGES)[:8]}"),
         toolchain=os.path.join(work, f"toolchain-{debian}.cmake"),
     )
 
 
 @dataclass(frozen=True)
 class Cross:
-    """What making and testing a release takes that this host's CPU does not run; nothing where it does.
+    """What it takes to make a release that is for other CPUs than this host's, and to test it here.
 
     Attributes:
-        target: Another architecture that it is built for.
+        target: The architecture that it is built for, where that is another one.
         emulator: The command before a program that runs it on a CPU of its class, and no more.
     """
 
     target: Target | None = None
     emulator: tuple[str, ...] = ()
 
-    @property
-    def packages(self) -> tuple[str, ...]:
-        """Names of packages."""
-        return (*(PACKAGES if self.target else ()), *((EMULATOR_PACKAGE,) if self.emulator else ()))
+    def packages(self, build: bool) -> tuple[str, ...]:
+        """Return the packages that a build takes, or a release that comes back from its own tarball."""
+        return (
+            *(COMPILER_PACKAGES if self.target and build else ()),
+            *(SYSROOT_TOOLS if self.target else ()),
+            *((EMULATOR_PACKAGE,) if self.emulator else ()),
+        )
 
     @property
     def space(self) -> int:
         """Bytes that are going to be written beside the build."""
         return SYSROOT_BYTES if self.target and not os.path.isdir(self.target.sysroot) else 0
 
-    def needs(self) -> dict[str, Any]:
+    def needs(self, mirror: str) -> dict[str, Any]:
         """Return what the role's tasks need."""
-        return {"cross": self.target.needs() if self.target else {}, "emulator": list(self.emulator)}
+        made_of = {"suite": SUITE, "packages": list(SYSROOT_PACKAGES), "mirror": mirror}
+        return {
+            "cross": {**asdict(self.target), **made_of} if self.target else {},
+            "emulator": list(self.emulator),
+        }
 
 
-def decide(own: str, wanted: str, cpu_class: str, work: str, runnable: bool) -> Cross:
-    """Decide what a release for other hosts takes.
+def decide(own: str, wanted: str, cpu_class: str, work: str) -> Cross:
+    """Decide what a release takes that is for another CPU class than this host's.
 
     Args:
         own: This host's architecture.
         wanted: The release's.
         cpu_class: What the release is built for.
         work: Directory of builds.
-        runnable: Whether this host's CPU runs it.
     """
     made_for = target(wanted, work) if wanted != own else None
-    if runnable:
-        return Cross(made_for)
     libraries = ("-L", made_for.sysroot) if made_for else ()
     return Cross(made_for, (f"qemu-{wanted}", "-cpu", CPU_MODELS[cpu_class], *libraries))

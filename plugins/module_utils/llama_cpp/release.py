@@ -13,7 +13,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.digest import digest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import check
-from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cross, cuda
+from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp import cross, cuda, linkage
 
 #: What a release carries. llama-fit-params and the rest of upstream's tools are left out.
 TARGETS = ("llama-server", "llama-quantize", "llama-bench", "llama-imatrix", "llama-perplexity", "llama-gguf-split")
@@ -100,7 +100,7 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
 #: Where an archive or a release may come from: a URL, or an absolute path.
 PLACE = re.compile(r"(?:https?|file)://\S+|/\S.*")
-URL = re.compile(r"https?://[^\s@/]\S*")
+MIRROR = re.compile(r"https?://[^\s@/][^\s@]*")
 CREDENTIALS = re.compile(r"https?://[^/?#]*@")
 OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -180,8 +180,10 @@ class Inputs:
             judged.add("cuda", "is built on the host that has the GPU; give git or archive as the source.")
         check_ui(inputs, judged)
         check_converter(inputs, judged)
-        if not URL.fullmatch(inputs.sysroot_mirror):
-            judged.add("sysroot_mirror", f"{inputs.sysroot_mirror!r} is not the URL of a mirror of Debian.")
+        if not MIRROR.fullmatch(inputs.sysroot_mirror):
+            judged.add(
+                "sysroot_mirror", "must be the URL of a mirror of Debian, without a login: it is in process lists."
+            )
         if inputs.cpu_class not in ("auto", *CPU_CLASSES):
             judged.add("cpu_class", f"{inputs.cpu_class!r} is not one of auto, {', '.join(CPU_CLASSES)}.")
         return inputs
@@ -214,10 +216,10 @@ class Release:
     jobs: int
     runnable: bool
 
-    @property
-    def cmake_arguments(self) -> list[str]:
-        """The options as `-DNAME=VALUE`, sorted."""
-        return [f"-D{name}={value}" for name, value in sorted(self.cmake_options.items())]
+
+def cmake_arguments(options: Mapping[str, str]) -> list[str]:
+    """Return options as CMake's command line has them, sorted."""
+    return [f"-D{name}={value}" for name, value in sorted(options.items())]
 
 
 def _as_path(value: object, variable: str, problems: Problems) -> str:
@@ -301,7 +303,9 @@ def check_source(source: Mapping[str, Any], problems: Problems) -> None:
         if not LABEL.fullmatch(str(source.get("key", ""))):
             problems.add("source.key", "must be the key in the release's descriptor.")
         as_int(source.get("size") or 0, "source.size", 0, 1 << 40, problems)
-        _as_mapping(source.get("requires") or {}, "source.requires", problems)
+        requires = _as_mapping(source.get("requires") or {}, "source.requires", problems)
+        if requires and not linkage.is_well_formed(requires):
+            problems.add("source.requires", "must be as the builder's descriptor has it: architecture and libraries.")
 
 
 def check_ui(inputs: Inputs, problems: Problems) -> None:

@@ -64,20 +64,23 @@ class Compared:
     packages: list[str] = field(default_factory=list)
 
 
-def read_published(inputs: Inputs, release: Release, deep: bool) -> Published:
-    """Compare a release's tarball and descriptor with the release."""
+def read_published(inputs: Inputs, release: Release, directory: str, deep: bool) -> Published:
+    """Compare a release's tarball and descriptor with the release in its directory."""
     found = Published(
         os.path.join(inputs.publish_path, f"{release.key}.tar.gz"),
         os.path.join(inputs.publish_path, f"{release.cpu_class}.json"),
     )
     noted = read_json(found.descriptor)
+    wrong = [name for name, value in content.published_as(directory).items() if noted.get(name) != value]
     if not noted:
         found.pending.append(f"file {found.descriptor}: is missing")
     elif noted.get("key") != release.key:
         found.pending.append(f"file {found.descriptor}: names the release {noted.get('key')}, not {release.key}")
+    elif wrong:
+        found.pending.append(f"file {found.descriptor}: {', '.join(wrong)} is not as in the release")
     if not os.path.isfile(found.tarball):
         found.pending.append(f"file {found.tarball}: is missing")
-    elif noted.get("key") == release.key:
+    elif noted.get("key") == release.key and not wrong:
         wanted = Digest(str(noted.get("sha256")))
         found.whole = (
             wanted.of(found.tarball) == wanted
@@ -224,8 +227,9 @@ def no_longer_wanted(inputs: Inputs, release: Release) -> list[str]:
     there = names_in(releases)
     ages = {name: os.stat(os.path.join(releases, name)).st_mtime for name in there if decide.class_of(name) == own}
     gone = decide.beyond_keep(ages, in_use, inputs.keep)
-    half_made = [name for name in there if name.endswith(".part") and decide.class_of(name[: -len(".part")]) == own]
-    found = [os.path.join(releases, name) for name in (*gone, *map(sidecar, gone), *half_made)]
+    half_made = [name for name in there if name.endswith(".part") and decide.class_of(_whole(name)) == own]
+    found = [os.path.join(releases, name) for name in (*gone, *half_made)]
+    found += [sidecar(path) for path in found]
     if inputs.publish:
         kept = in_use | ages.keys() - {*gone}
         tarballs = [match for match in map(TARBALL.fullmatch, names_in(inputs.publish_path)) if match]
@@ -236,6 +240,11 @@ def no_longer_wanted(inputs: Inputs, release: Release) -> list[str]:
         ]
         found += [path for path, one in published.items() if one["cpu_class"] != own and is_outdated(inputs, one)]
     return [path for path in found if os.path.lexists(path)]
+
+
+def _whole(name: str) -> str:
+    """Return the key of a release that is half made (KEY.part), or that its successor takes aside (KEY.old.part)."""
+    return name.removesuffix(".part").removesuffix(".old")
 
 
 def left_over(inputs: Inputs) -> list[str]:
@@ -308,7 +317,7 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "build": os.path.join(work, f"build-{release.key}"),
         "ui_dist": os.path.join(work, f"ui-{ui}"),
     }
-    published = read_published(inputs, release, host.deep) if inputs.publish else None
+    published = read_published(inputs, release, directory, host.deep) if inputs.publish else None
     problem = content.damage(directory, host.deep)
     # What a builder has published it can take back: the very same files, and no compiler runs.
     restore = bool(problem and published and published.whole)
@@ -317,14 +326,15 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
     access = compare_access(inputs, directory, not problem, published)
     own = str(host.device["architecture"])
     elsewhere = cross.Cross()
-    if inputs.mode == "build":
-        elsewhere = cross.decide(own, release.architecture, release.cpu_class, work, release.runnable)
+    # A Pi 5 runs what is built for a Pi 4, and does not show what a Pi 4 cannot run.
+    if inputs.mode == "build" and release.cpu_class not in ("native", host.device["cpu_class"]):
+        elsewhere = cross.decide(own, release.architecture, release.cpu_class, work)
 
     missing = [name for name in decide.BASE_PACKAGES if name not in host.packages]
     if build:
         missing += [name for name in build_packages(inputs, paths["ui_dist"]) if name not in host.packages]
     if problem:
-        missing += [name for name in elsewhere.packages if name not in host.packages]
+        missing += [name for name in elsewhere.packages(build) if name not in host.packages]
     missing += converter.packages
     pending = [f"package {name}: is not installed" for name in missing]
     if problem:
@@ -341,13 +351,15 @@ def compare(inputs: Inputs, release: Release, host: Host) -> Plan:
         "due": bool(problem),
         "architecture": release.architecture,
         "testable": release.runnable or bool(elsewhere.emulator),
-        **elsewhere.needs(),
+        **elsewhere.needs(inputs.sysroot_mirror),
         "packages": missing,
         "access": {
             mode: [one.path for one, _difference in access if one.mode == mode]
             for mode in sorted({one.mode for one, _difference in access})
         },
-        "cmake_arguments": [*release.cmake_arguments, *(elsewhere.target.cmake_arguments if elsewhere.target else ())],
+        "cmake_arguments": decide.cmake_arguments(
+            {**(elsewhere.target.cmake_options if elsewhere.target else {}), **release.cmake_options}
+        ),
         "targets": list(decide.TARGETS),
         "jobs": release.jobs,
         "paths": paths,

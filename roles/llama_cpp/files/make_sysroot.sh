@@ -18,4 +18,13 @@ mmdebstrap --variant=extract --architectures="$architecture" --include="$package
 find "$part" -type l -lname '/*' -print0 | while IFS= read -r -d '' link; do
   ln --symbolic --relative --force --no-dereference "$part$(readlink "$link")" "$link"
 done
+cd "$part"
+for file in usr/include/openssl/ssl.h usr/include/c++/*/string usr/lib/*/libstdc++.so.6 lib/*/libc.so.6 lib*/ld-linux-*; do
+  if [[ ! -s $file ]]; then
+    echo "The packages of $mirror lack $file." >&2
+    exit 1
+  fi
+done
+# The name must not reach the disk before the files do.
+sync --file-system "$part"
 mv "$part" "$sysroot"

@@ -138,6 +138,11 @@ def test_a_class_that_two_builders_publish_is_an_error() -> None:
     )
 
 
+def test_two_old_pcs_both_publish_what_runs_on_them_alone() -> None:
+    (error,) = judge({"pc-01": builder(cpu_class=""), "pc-02": builder(cpu_class="")}).errors
+    assert "would each publish a release for the CPU class native" in error
+
+
 def test_a_builders_own_class_is_asked_once() -> None:
     looks = {"builder-01": builder(for_class(PC, pending=["x"])), "pc-01": look(cpu_class=PC)}
     assert judge(looks).enter == {}

@@ -19,6 +19,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.release i
     Release,
     beyond_keep,
     class_of,
+    cmake_arguments,
     parallel_jobs,
     pinned_packages,
     same_version,
@@ -308,7 +309,8 @@ def test_releases_of_one_source_share_its_tree_unless_their_pages_differ() -> No
 def test_options(changes: dict[str, Any], expected: dict[str, str]) -> None:
     found = plan(**changes)
     assert {name: found.cmake_options.get(name) for name in expected} == expected
-    assert found.cmake_arguments == [f"-D{name}={found.cmake_options[name]}" for name in sorted(found.cmake_options)]
+    arguments = cmake_arguments(found.cmake_options)
+    assert arguments == [f"-D{name}={found.cmake_options[name]}" for name in sorted(found.cmake_options)]
 
 
 def test_a_commit_is_identified_by_git_itself() -> None:
