@@ -103,6 +103,12 @@ def client(key: str = KEYS["chat"]) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{URL}/v1", api_key=key, max_retries=0, timeout=60, http_client=direct)
 
 
+def converge(**variables: Any) -> None:
+    """Run the scenario's playbook, and wait until the door has noticed that LiteLLM is there again."""
+    plays.played(CONVERGE, **variables)
+    wait_until(lambda: request(f"{URL}/healthz").status == 200, "the door is open", 10)
+
+
 def answer(model: str, messages: list[Any] = USER, **more: Any) -> str:
     """Return which server answers."""
     completion = client().chat.completions.create(model=model, messages=messages, **more)
@@ -261,7 +267,7 @@ def test_a_killed_installation_is_repaired_by_a_plain_run(servers: Servers) -> N
     plays.kill_at_work(
         plays.task("Create its Python environment"), servers.host, "ls -d /opt/edge-slm/gateway/*.part/lib", CONVERGE
     )
-    plays.played(CONVERGE)
+    converge()
     assert answer("small") in ("pi-one", "pi-two")
     (environment,) = servers.host.check_output("ls /opt/edge-slm/gateway").split()
     assert not environment.endswith(".part")
@@ -269,7 +275,7 @@ def test_a_killed_installation_is_repaired_by_a_plain_run(servers: Servers) -> N
 
 
 def test_a_policy_that_forbids_the_cloud(servers: Servers) -> None:
-    plays.played(CONVERGE, fleet_gateway_stays_on_site=["everything"])
+    converge(fleet_gateway_stays_on_site=["everything"])
     try:
         assert "cloud" not in {model.id for model in client().models.list()}
         with pytest.raises(openai.APIStatusError):
@@ -283,7 +289,7 @@ def test_a_policy_that_forbids_the_cloud(servers: Servers) -> None:
         assert "IPAddressDeny=any" in unit
         assert "key-of-the-cloud" not in servers.host.check_output("cat /etc/edge-slm/gateway/environment")
     finally:
-        plays.played(CONVERGE)
+        converge()
     assert answer("cloud") == "cloud"
 
 

@@ -88,6 +88,8 @@ KEYS_VARIABLE = "endpoint_proxy_api_keys"
 #: What llama-server takes for `localhost`, too.
 LOCAL_ORIGINS = "'^https?://(localhost|127[.]0[.]0[.]1|[[]::1[]])(:[0-9]+)?$'"
 
+#: How often a server is asked whether it is there, and how many answers count.
+CHECKED = "inter 2s downinter 500ms fall 2 rise 1"
 #: Seconds after which a client that was not served may ask again.
 RETRY_SECONDS = 2
 
@@ -456,12 +458,12 @@ def render(settings: Settings, keys: Sequence[ApiKey], tls: bool, config_digest:
         ),
         section("frontend endpoint", _frontend(settings, tls, backend_key)),
         section(
-            f"# Asks {BACKENDS[settings.backend].name} every two seconds whether it is there; the others believe this"
-            " one.\n"
+            f"# Asks {BACKENDS[settings.backend].name} every two seconds whether it is there, twice a second while it"
+            " is not:\n# nobody is turned away by what was true before a restart. The others believe this one.\n"
             f"backend {settings.backend}",
             [
                 f"option httpchk GET {BACKENDS[settings.backend].health}",
-                f"server {settings.backend} {BACKEND_ADDRESS}:{settings.backend_port} check inter 2s fall 2 rise 1",
+                f"server {settings.backend} {BACKEND_ADDRESS}:{settings.backend_port} check {CHECKED}",
             ],
         ),
         section(

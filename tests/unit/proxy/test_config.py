@@ -266,7 +266,7 @@ def test_a_gateway_gets_its_own_key_and_nothing_but_what_its_policy_sees() -> No
     own_key = lines.index('http-request set-header Authorization "Bearer sk-master"')
     assert own_key > lines.index("http-request del-header Authorization")
     assert "option httpchk GET /health/liveliness" in lines
-    assert "server litellm 127.0.0.1:4001 check inter 2s fall 2 rise 1" in lines
+    assert "server litellm 127.0.0.1:4001 check inter 2s downinter 500ms fall 2 rise 1" in lines
     assert "/v1/embeddings }" in config
     for other in ("/v1/responses", "/v1/messages", "/api/", "ollama"):
         assert [line for line in lines if other in line and not line.startswith("#")] == []
