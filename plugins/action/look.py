@@ -118,7 +118,7 @@ class ActionModule(LookingAction):
             "edge_slm_outbound": facts["edge_slm_outbound"],
             "edge_slm_fleet_endpoints": facts.get("edge_slm_fleet_endpoints", []),
         }
-        pending = any(plan["pending"] for plan in answers.plans.values())
+        pending = any(plan["pending"] for name, plan in answers.plans.items() if not questions.is_for_others(name))
         return {
             **result,
             # In check mode no role is entered: this is what a run would change. Only with it --diff shows the diff.

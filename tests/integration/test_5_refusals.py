@@ -78,7 +78,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "class of another architecture": (
         {"llama_cpp_cpu_class": "armv8-a"},
-        ["llama_cpp_cpu_class", "aarch64", "x86_64"],
+        ["llama_cpp_cpu_class", "x86-64-v3", "does not run armv8-a"],
     ),
 }
 

@@ -66,6 +66,11 @@ def release_question(cpu_class: str) -> str:
     return f"llama_cpp for {cpu_class}"
 
 
+def is_for_others(question: str) -> bool:
+    """Return whether a question is a builder's about a CPU class that perhaps no device has: only the verdict knows."""
+    return question.startswith(release_question(""))
+
+
 def board_of(groups: Collection[str]) -> str:
     """Return which kind of device a host is by its groups; empty where it is none."""
     return next((board for board in BOARDS if board in groups), "")

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.endpoint import Reply
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.fit import Host, host_of
+from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import is_for_others
 from ansible_collections.edge_slm.fleet.plugins.module_utils.llama_cpp.unit import Unit
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.speed import predicted
 
@@ -102,7 +103,9 @@ def host_report(
         "reachable": reachable,
         "problem": problem,
         "board": {name: board[name] for name in ("summary", "throttled", "power_mode", "celsius") if name in board},
-        "differs": {role: plan["pending"] for role, plan in plans.items() if plan.get("pending")},
+        "differs": {
+            role: plan["pending"] for role, plan in plans.items() if plan.get("pending") and not is_for_others(role)
+        },
         "endpoints": [
             {**endpoint, "predicted_tokens_per_second": predicted(model, size_of(endpoint, sizes))}
             for result in asked

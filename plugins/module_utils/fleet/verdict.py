@@ -14,6 +14,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions imp
     BUILDER_ROLES,
     RECEIVERS,
     board_of,
+    is_for_others,
     release_question,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.plans.registry import STANDS_ON, with_dependents
@@ -93,9 +94,7 @@ def counted(looks: Mapping[str, Look], host: str) -> dict[str, Mapping[str, Any]
         and "llama_cpp" in other.plans
         and other.cpu_class not in ("", look.cpu_class)
     }
-    return {
-        name: plan for name, plan in look.plans.items() if not name.startswith(release_question("")) or name in wanted
-    }
+    return {name: plan for name, plan in look.plans.items() if not is_for_others(name) or name in wanted}
 
 
 def published_twice(looks: Mapping[str, Look]) -> list[str]:

@@ -96,3 +96,8 @@ def test_table() -> None:
     assert lines[2].endswith(f"ok, differs from its files{differs}")
     assert lines[3].endswith(f"  no service{differs}")
     assert lines[4].endswith("unreachable (Connection refused)")
+
+
+def test_a_builders_plans_for_classes_that_no_device_has_are_no_difference() -> None:
+    plans = {"llama_cpp": Plan().as_dict(), "llama_cpp for armv8-a": Plan(pending=["release x: is not here"]).as_dict()}
+    assert host_report("builder-01", [{"endpoints": []}], {}, plans)["differs"] == {}
