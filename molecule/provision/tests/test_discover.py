@@ -20,8 +20,10 @@ from first_start import shell
 from plays import changes, environment, played, refused
 
 PREFIX = f"{NETWORK}-discover"
+#: Of the range for tests of network devices (RFC 2544), which is nobody's LAN and in none of Docker's address pools:
+#: NAT for a network around this one would give questions by mDNS another source port, and nobody would answer them.
 #: Somebody is at each of its addresses: a scan waits three seconds for those where nobody is.
-SUBNET = "172.31.250.0/29"
+SUBNET = "198.18.250.0/29"
 #: What makes the device image a system that has its name told, as Raspberry Pi OS does. No D-Bus runs here.
 DOCKERFILE = """
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends avahi-daemon
@@ -85,12 +87,12 @@ class Host:
 
 
 #: Not named yet, as it comes from the card.
-FRESH = Host("raspberrypi", "172.31.250.2", "b8:27:eb:00:0a:01")
-NAMED = Host("llmpi-07", "172.31.250.3", "2c:cf:67:00:0a:02")
-JETSON = Host("tegra-ubuntu", "172.31.250.4", "48:b0:2d:00:0a:03", UBUNTU)
-DESKTOP = Host("desktop", "172.31.250.5", "a8:a1:59:00:0a:04")
+FRESH = Host("raspberrypi", "198.18.250.2", "b8:27:eb:00:0a:01")
+NAMED = Host("llmpi-07", "198.18.250.3", "2c:cf:67:00:0a:02")
+JETSON = Host("tegra-ubuntu", "198.18.250.4", "48:b0:2d:00:0a:03", UBUNTU)
+DESKTOP = Host("desktop", "198.18.250.5", "a8:a1:59:00:0a:04")
 #: It has a MAC address of NVIDIA's, and no SSH.
-TELEVISION = Host("shield", "172.31.250.6", "00:04:4b:00:0a:05", "exec avahi-daemon")
+TELEVISION = Host("shield", "198.18.250.6", "00:04:4b:00:0a:05", "exec avahi-daemon")
 HOSTS = (FRESH, NAMED, JETSON, DESKTOP, TELEVISION)
 #: Their names, where nobody has given them one.
 NAMES = {FRESH: "pi-000a01", NAMED: "llmpi-07", JETSON: "jetson-000a03"}
@@ -239,7 +241,7 @@ def test_a_replaced_board_is_refused_until_it_is_accepted(home: Path) -> None:
     # The neighbour table knows it without a scan.
     asked = settings(home, edge_slm_discover_inventory=str(inventory), edge_slm_discover_scan="")
     text = refused("playbooks/discover.yml", **asked)
-    assert "llmpi-07: the board at 172.31.250.3 has another host key" in text
+    assert "llmpi-07: the board at 198.18.250.3 has another host key" in text
     assert NAMED.fingerprint() in text
     assert "-e edge_slm_discover_accept=llmpi-07" in text
     assert keys.read_text() == before
