@@ -99,35 +99,29 @@ class _File:
                     yield tag, value
 
 
+def _records(file: _File, layout: str, start: int, count: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield offset and numbers of each record of a chain, the last of which is the distance to the next one."""
+    for _record in range(count):
+        numbers = file.read(layout, start)
+        yield start, numbers
+        if not numbers[-1]:  # the last one, whatever the count says
+            return
+        start += numbers[-1]
+
+
 def _needed(file: _File, start: int, count: int, strings: int) -> dict[str, tuple[str, ...]]:
     """Return the versions that a file needs, by library, from its chain of Verneed and Vernaux."""
     found: dict[str, tuple[str, ...]] = {}
-    for _entry in range(count):
-        _version, auxiliaries, library, first, following = file.read("<HHIII", start)
-        at, names = start + first, []
-        for _auxiliary in range(auxiliaries):
-            _hash, _flags, _other, name, next_name = file.read("<IHHII", at)
-            names.append(file.text(strings + name))
-            if not next_name:  # the last one, whatever the count says
-                break
-            at += next_name
-        found[file.text(strings + library)] = tuple(sorted(names))
-        if not following:
-            break
-        start += following
+    for at, (_version, auxiliaries, library, first, _next) in _records(file, "<HHIII", start, count):
+        names = [numbers[3] for _at, numbers in _records(file, "<IHHII", at + first, auxiliaries)]
+        found[file.text(strings + library)] = tuple(sorted(file.text(strings + name) for name in names))
     return found
 
 
 def _defined(file: _File, start: int, count: int, strings: int) -> tuple[str, ...]:
     """Return the versions that a file defines, from its chain of Verdef; the first of each Verdaux is its name."""
-    found = []
-    for _entry in range(count):
-        _version, _flags, _index, _auxiliaries, _hash, first, following = file.read("<HHHHIII", start)
-        found.append(file.text(strings + file.read("<I", start + first)[0]))
-        if not following:
-            break
-        start += following
-    return tuple(found)
+    firsts = [at + numbers[5] for at, numbers in _records(file, "<HHHHIII", start, count)]
+    return tuple(file.text(strings + file.read("<I", first)[0]) for first in firsts)
 
 
 def parse(data: bytes) -> Elf:
