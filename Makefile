@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lock demo shell demo-down test lint unit molecule examples bindings ubuntu arm64 image cuda core-next docs clean
+.PHONY: help env lock demo shell demo-down test lint unit molecule examples bindings ubuntu arm64 image open-webui cuda core-next docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -24,6 +24,8 @@ lock: env  ## Resolve pyproject.toml into requirements.lock again
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/requirements.lock
 	uv pip compile examples/bindings.in --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o examples/bindings.lock
+	uv pip compile tests/open_webui/requirements.in --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o tests/open_webui/requirements.lock
 	uv pip compile tests/cuda/requirements.in --no-deps --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --custom-compile-command 'make lock' -o tests/cuda/requirements.lock
 
@@ -81,6 +83,10 @@ arm64: env  ## A Raspberry Pi 5 and a 4 as QEMU emulates them, from bare to an a
 image: env  ## A container image of the demo's model: made, started, asked (after make demo)
 	tools/host-packages aria2
 	python -m pytest tests/image
+
+open-webui: env  ## Open WebUI as the chat page, on the demo's Jetson, in a container (after make demo)
+	tools/host-packages chromium chromium-driver
+	tools/timed.py open-webui python -m pytest tests/open_webui
 
 cuda: env  ## llama.cpp for NVIDIA GPUs: configured, and parts of it compiled by the real nvcc (570 MB of wheels once)
 	tools/host-packages build-essential cmake ninja-build libssl-dev

@@ -72,9 +72,9 @@ def played(*arguments: str | Path, **options: Any) -> str:
     return run.stdout
 
 
-def refused(*arguments: str | Path, limit: str = "", **variables: Any) -> str:
-    """Run playbooks that must fail; return what they printed, in one line."""
-    run = play(*arguments, limit=limit, **variables)
+def refused(*arguments: str | Path, **options: Any) -> str:
+    """Run playbooks that must fail, with the options of `play`; return what they printed, in one line."""
+    run = play(*arguments, **options)
     assert run.returncode != 0, run.stdout[-5000:]
     return printed_by(run)
 

@@ -12,8 +12,9 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import COLLECTION, Inputs
 
 #: The role's constants, by what the plan calls them.
-PLACES = ("user", "door_user", "config_dir", "door_dir", "data_dir", "root", "script")
-UNITS = {"page_unit": "edge-slm-chat.service.j2", "door_unit": "edge-slm-chat-door.service.j2"}
+PLACES = ("user", "door_user", "config_dir", "door_dir", "data_dir", "open_webui_data_dir", "root", "script")
+#: Templates of the page's unit, by page.
+PAGE_UNITS = {"sillytavern": "sillytavern.service.j2", "open_webui": "open-webui.service.j2"}
 #: What a release is made of.
 MADE_OF = ("package.json", "package-lock.json", "install.sh")
 
@@ -26,10 +27,12 @@ def before(inputs: Inputs) -> None:
     problems = Problems()
     for name in ("allowed_cidrs", "endpoint_cidrs"):
         as_networks(inputs.values[name], name, problems)
-    wanted = inputs.values["state"] == "present" and not problems.found
+    page = inputs.values["page"]
+    wanted = inputs.values["state"] == "present" and page in PAGE_UNITS and not problems.found
     inputs.values |= {
         "places": {name: inputs.role.variables[f"__chat_frontend_{name}"] for name in PLACES},
         "script": (files / "connect-chat").read_text(encoding="utf-8"),
         "release": f"{version}-{hashlib.sha256(b''.join(made_of.values())).hexdigest()[:12]}",
-        **{name: inputs.render(template) if wanted else "" for name, template in UNITS.items()},
+        "page_unit": inputs.render(PAGE_UNITS[page]) if wanted else "",
+        "door_unit": inputs.render("edge-slm-chat-door.service.j2") if wanted else "",
     }

@@ -413,6 +413,13 @@ def parse_candidates(text: str) -> dict[str, str]:
     return found
 
 
+#: Where `docker_packages` finds none.
+NO_DOCKER = (
+    "Docker is not there, and apt knows neither docker.io nor docker-ce: set up the distribution's sources (on Ubuntu: "
+    "universe), run `apt-get update`, and run again."
+)
+
+
 def docker_packages(candidates: Mapping[str, str]) -> list[str]:
     """Return what to install Docker from, by what apt knows; empty where it knows none."""
     for source in SOURCES:

@@ -176,10 +176,7 @@ def packages(reader: Reader, inputs: decide.Inputs, unfit: Problems) -> list[str
         docker = [name for name in daemon.docker_packages(candidates) if name not in installed]
         wanted = [*docker, *wanted]
         if not docker:
-            unfit.found.append(
-                "Docker is not there, and apt knows neither docker.io nor docker-ce: set up the distribution's "
-                "sources (on Ubuntu: universe), run `apt-get update`, and run again."
-            )
+            unfit.found.append(daemon.NO_DOCKER)
     if not toolkit:
         found = daemon.toolkit_packages(candidates)
         wanted = [*found, *wanted]

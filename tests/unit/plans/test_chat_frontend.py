@@ -50,8 +50,7 @@ RUNNING = LiveUnit(loaded=True, active=True, enabled=True, since=20)
 
 def as_wanted(inputs: Inputs = INPUTS, pem: str = "") -> Live:
     """Return a host on which nothing differs, its files written at 10 and its units started at 20."""
-    directories = [*chat.shared_directories(*(one.path for one in inputs.places.directories), inputs.places.script)]
-    wanted: list[Any] = [*directories, *inputs.places.directories, *chat.wanted_files(inputs, Live(pem=pem))]
+    wanted: list[Any] = [*chat.wanted_directories(inputs), *chat.wanted_files(inputs, Live(pem=pem))]
     files = {
         one.path: LiveFile(
             "" if isinstance(one, Directory) else one.content, int(one.mode, 8), 10, one.owner, one.group
@@ -174,6 +173,16 @@ def test_what_cannot_be_on_this_host(live: Live, reason: str) -> None:
         ({"ca_file": "/a b"}, "chat_frontend_ca_file: '/a b' is not an absolute path without spaces."),
         ({"tls_key": "/k"}, "chat_frontend_tls_certificate: is missing"),
         ({"state": "stopped"}, "chat_frontend_state: 'stopped' is not one of present, absent."),
+        ({"page": "openwebui"}, "chat_frontend_page: 'openwebui' is not one of sillytavern, open_webui."),
+        ({"page": "open_webui", "image": None}, "chat_frontend_image: '' has no digest, and tags move: write"),
+        (
+            {"page": "open_webui", "image": "ghcr.io/open-webui/open-webui:main"},
+            "chat_frontend_image: 'ghcr.io/open-webui/open-webui:main' has no digest",
+        ),
+        (
+            {"page": "open_webui", "image": f"x@sha256:{'0' * 64}", "endpoint_key": "key-of-the-page;0001"},
+            "chat_frontend_endpoint_key: has a semicolon, by which Open WebUI separates keys",
+        ),
     ],
 )
 def test_inputs_are_refused(changes: dict[str, Any], problem: str) -> None:
@@ -181,6 +190,31 @@ def test_inputs_are_refused(changes: dict[str, Any], problem: str) -> None:
     Inputs.of({**VALUES, **changes}, problems)
     assert len(problems.found) == 1
     assert problems.found[0].startswith(problem)
+
+
+IMAGE = f"ghcr.io/open-webui/open-webui@sha256:{'0' * 64}"
+CONTAINER = cast(page="open_webui", image=IMAGE.replace("@", ":v0.12.4@"), page_unit="ExecStart=docker run @image@\n")
+
+
+def test_a_container_is_the_page_when_it_is_asked_for() -> None:
+    live = replace(as_wanted(CONTAINER), accounts=ACCOUNTS[1:], releases=(), image=True)
+    assert chat.decide(CONTAINER, live).pending == []
+    assert chat.decide(CONTAINER, replace(live, image=False)).pending == [f"image {IMAGE}: is missing"]
+    files = {one.path: one for one in chat.wanted_files(CONTAINER, Live())}
+    assert [path for path, one in files.items() if SECRET in one.content] == [PLACE.environment]
+    assert (files[PLACE.environment].group, files[PLACE.environment].secret) == ("root", True)
+    assert files[chat.PAGE_FILE].content == f"ExecStart=docker run {IMAGE}\n"
+
+
+def test_one_page_takes_the_place_of_the_other() -> None:
+    plan = chat.decide(CONTAINER, replace(LIVE, image=True))
+    assert f"{PAGE}: its configuration changes" in plan.pending
+    # What runs is removed when it runs no more.
+    assert {PLACE.root, PLACE.script, PLACE.connections, PLACE.config} == {*plan.files["tidy"].remove}
+    assert plan.files["configure"].remove == []
+    back = chat.decide(INPUTS, replace(as_wanted(CONTAINER), releases=()))
+    assert back.files["tidy"].remove == [PLACE.environment]
+    assert back.needs["installed"] is False
 
 
 def removed(live: Live) -> Plan:
