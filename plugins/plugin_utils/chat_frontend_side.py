@@ -12,7 +12,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.plugin_utils.roles import COLLECTION, Inputs
 
 #: The role's constants, by what the plan calls them.
-PLACES = ("user", "door_user", "config_dir", "door_dir", "data_dir", "open_webui_data_dir", "root", "script")
+PLACES = ("user", "door_user", "config_dir", "door_dir", "data_dir", "root", "script")
 #: Templates of the page's unit, by page.
 PAGE_UNITS = {"sillytavern": "sillytavern.service.j2", "open_webui": "open-webui.service.j2"}
 #: What a release is made of.

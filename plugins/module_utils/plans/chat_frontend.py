@@ -79,7 +79,6 @@ class Places:
     config_dir: str
     door_dir: str
     data_dir: str
-    open_webui_data_dir: str
     root: str
     script: str
 
