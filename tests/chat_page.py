@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,11 @@ def chromium() -> Iterator[webdriver.Chrome]:
         yield driver
     finally:
         driver.quit()
+
+
+def basic(key: str) -> dict[str, str]:
+    """Return what a browser sends when it has asked for a key."""
+    return {"Authorization": f"Basic {b64encode(f'me:{key}'.encode()).decode()}"}
 
 
 @contextmanager

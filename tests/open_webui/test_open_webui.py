@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import chat_page
 import pytest
 import testinfra
+from chat_page import basic
 from devices import wait_until
 from plays import changes, played, refused
 
@@ -30,7 +30,7 @@ REPOSITORY = "registry:5000/open-webui/open-webui"
 ANN, BOB = "key-of-ann:with-a-colon", "key-of-bob-in-the-test"
 QUESTION = {
     "model": "pi-01.smollm2-135m-instruct",
-    "messages": [{"role": "user", "content": "What is the capital of France? Answer in one word."}],
+    "messages": [{"role": "user", "content": chat_page.QUESTION}],
     "temperature": 0,
 }
 
@@ -118,10 +118,6 @@ class Person:
         found: dict[str, Any] = self.ask("POST", "/api/v1/auths/signin", {"email": "", "password": ""})
         self.headers["Authorization"] = f"Bearer {found['token']}"
         return found
-
-
-def basic(key: str) -> dict[str, str]:
-    return {"Authorization": f"Basic {b64encode(f'me:{key}'.encode()).decode()}"}
 
 
 def test_a_key_opens_the_page_and_nothing_else_does(url: str) -> None:

@@ -8,12 +8,12 @@ import ssl
 import stat
 import urllib.error
 import urllib.request
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import chat_page
 import pytest
+from chat_page import basic
 from devices import ADDRESSES, ROOT, connect
 from plays import changes, played
 
@@ -28,10 +28,6 @@ DATA = "/var/lib/edge-slm/chat"
 @pytest.fixture(scope="module")
 def host() -> Any:
     return connect(HOST)
-
-
-def basic(key: str) -> dict[str, str]:
-    return {"Authorization": f"Basic {b64encode(f'me:{key}'.encode()).decode()}"}
 
 
 class Session:
