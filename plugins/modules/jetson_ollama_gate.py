@@ -171,7 +171,8 @@ def main() -> None:
         seen = probe(server, model, abilities(shown).embeddings, given["timeout"])
     except OllamaError as error:
         inspected, log = inspect(given["container"])
-        causes = known_causes(None, str(shown.get("parameters") or ""), inspected, log) if inspected else []
+        parameters = str(shown.get("parameters") or "")
+        causes = known_causes(None, parameters, inspected, f"{log}\n{error}") if inspected else []
         fail([str(error)], causes, {})
     loaded = find_loaded(seen.running, model, seen.digest)
     facts = {"gpu": loaded.as_dict() if loaded else {"size": 0, "size_vram": 0, "share": 0.0, "proven": False}}

@@ -15,8 +15,8 @@ description:
   - A model of a registry is pinned by the digest of its manifest. The registry's manifest is compared with it before
     anything is pulled, and what Ollama lists is compared again afterwards. A pull that breaks is taken up again as
     long as it makes progress.
-  - A model from a GGUF file is uploaded and made with its template, system prompt and parameters. O(record) notes what
-    each was made of, so that it is made again when that has changed, and only then.
+  - A model from a GGUF file is uploaded and made with its projector, template, system prompt and parameters. O(record)
+    notes what each was made of, so that it is made again when that has changed, and only then.
   - A model that is replaced answers until its successor is there. Its files are removed then.
 author:
   - edge_slm.fleet contributors (@edge-slm)
@@ -49,6 +49,18 @@ options:
       sha256:
         description: Its sha256, 64 hexadecimal digits.
         type: str
+      projector:
+        description: The GGUF file by which a model from a file sees images, as llama.cpp's converter writes it.
+        type: dict
+        suboptions:
+          path:
+            description: The file on the device. It is read only when Ollama does not have it.
+            type: path
+            required: true
+          sha256:
+            description: Its sha256, 64 hexadecimal digits.
+            type: str
+            required: true
       template:
         description:
           - Prompt template of a model from a file. Where it is left out, the GGUF's own chat template is carried over,

@@ -12,6 +12,7 @@ import pytest
 from devices import wait_until
 from jetson import CONVERGE, NEW, SCENARIO, URL, converge, digests, refused, wait_for_answer
 from plays import kill_at_work, kill_before, play, task
+from seeing import BROKEN, PICTURES, data_url, listing
 
 
 def inspect(host: Any) -> dict[str, Any]:
@@ -244,6 +245,19 @@ def test_models_outside_the_catalogue_are_reported_and_left(host: Any) -> None:
     assert "somebodys:model" in digests(host)
 
 
+def with_a_model_that_sees(host: Any) -> list[dict[str, Any]]:
+    """Return inputs; of the scenario model_pipeline, with random weights: what it says depends on the image."""
+    tiny = {"name": "tiny-llava", "published": "tiny-llava", "parameters": {"num_thread": 1}}
+    return [*converged(host)["jetson_ollama_models"], tiny]
+
+
+def test_an_ollama_that_is_too_old_for_a_projector_says_so(host: Any) -> None:
+    output = refused("converge", jetson_ollama_models=with_a_model_that_sees(host))
+    assert "Likely cause: Ollama before 0.7 does not read a projector" in output
+    assert "runtime nvidia" not in output
+    host.check_output("ollama rm tiny-llava")
+
+
 def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> None:
     before = {name: digest for name, digest in digests(host).items() if name != "somebodys:model"}
     answers: list[bool] = []
@@ -270,6 +284,29 @@ def test_an_upgrade_keeps_the_models_and_stops_for_moments_only(host: Any) -> No
     assert answers.count(False) < 25, "it was away for more than 5 s"
     # The image before stays, to go back to quickly.
     assert host.check_output("docker images --quiet | sort --unique | wc --lines").strip() != "1"
+
+
+def ask_about(host: Any, picture: bytes) -> tuple[int, str]:
+    """Return the status and the answer."""
+    body = json.dumps({"model": "tiny-llava", **listing(data_url(picture)), "max_tokens": 20})
+    ask = f"curl --silent --max-time 60 --header 'Content-Type: application/json' {URL}/v1/chat/completions"
+    answer, _newline, status = host.check_output(f"{ask} --write-out '\n%%{{http_code}}' --data %s", body).rpartition(
+        "\n"
+    )
+    return int(status), json.loads(answer).get("choices", [{"message": {"content": ""}}])[0]["message"]["content"]
+
+
+def test_a_model_with_a_projector_sees(host: Any) -> None:
+    models = with_a_model_that_sees(host)
+    converge(ollama_version=NEW, jetson_ollama_models=models)
+    assert "changed=0" in converge(ollama_version=NEW, jetson_ollama_models=models)
+    answers = [ask_about(host, picture) for picture in PICTURES.values()]
+    assert {status for status, _text in answers} == {200}
+    assert len({text for _status, text in answers}) == len(PICTURES) == 3
+    # Bytes that are no picture are an error, and it goes on answering.
+    assert [status for status in (ask_about(host, broken)[0] for broken in BROKEN) if status < 400] == []
+    assert ask_about(host, next(iter(PICTURES.values()))) == answers[0]
+    host.check_output("ollama rm tiny-llava")
 
 
 def forget_answers(host: Any) -> None:

@@ -6,42 +6,21 @@ which takes more tokens for a larger image (tools/tiny_vision_model.py).
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
-
 import openai
 import pytest
 from endpoints import KEY_FILE, MODEL, PIS, Device
 from openai.types.chat import ChatCompletion
+from seeing import BROKEN, PICTURES, PNG, data_url, listing
 
 LLAVA, PIXTRAL = (
     Device("pi-01", PIS[0].address, port, model) for port, model in ((8081, "tiny-llava"), (8082, "tiny-pixtral"))
 )
 SEEING = pytest.mark.parametrize("device", [LLAVA, PIXTRAL], ids=lambda device: device.model)
-PICTURES = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("house*.*")}
-PNG, JPEG = PICTURES["house.png"], PICTURES["house.jpg"]
-
-
-def data_url(picture: bytes, kind: str = "jpeg") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def asked(device: Device, *urls: str) -> ChatCompletion:
-    """Ask as Listing 11.2 does, with its URL and key changed."""
     client = device.client(KEY_FILE.read_text().strip())
-    content = [{"type": "text", "text": "Building a website can be done in 10 simple steps:"}]
-    completion = client.chat.completions.with_raw_response.create(
-        model="gpt-4-vision-preview",
-        messages=[
-            {"role": "system", "content": "You are an expert at analyzing images with computer vision."},
-            {
-                "role": "user",
-                "content": [*content, *({"type": "image_url", "image_url": {"url": url}} for url in urls)],
-            },
-        ],
-        max_tokens=500,
-        temperature=0,
-    )
+    completion = client.chat.completions.with_raw_response.create(model="gpt-4-vision-preview", **listing(*urls))
     assert completion.http_response.status_code == 200
     return completion.parse()
 
@@ -75,7 +54,7 @@ def test_what_an_image_takes_is_limited() -> None:
     assert 64 <= prompt_tokens(PIXTRAL, data_url(PNG)) - prompt_tokens(PIXTRAL) <= 128
 
 
-@pytest.mark.parametrize("broken", [PNG[:300], JPEG[:20], b"not a picture", b""])
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_image_is_refused(broken: bytes) -> None:
     with pytest.raises(openai.BadRequestError, match="Failed to load image"):
         asked(LLAVA, data_url(broken))

@@ -265,12 +265,6 @@ def _add_ollama(
         pinned = {"digest": str(source.get("digest")), "registry": str(source.get("registry") or "")}
         plan.ollama_models.append({"name": served, **pinned, **wanted})
     else:
-        if model.get("projector"):
-            problems.add(
-                f"{place}.model",
-                f"{name} has a projector in edge_slm_models, and the role jetson_ollama serves none: the model "
-                "could see no image. Set engine: llama.cpp, or give the catalogue an entry without projector.",
-            )
         plan.wanted.append(name)
         plan.ollama_models.append({"name": served, "published": name, **wanted})
     plan.endpoints.append(Endpoint(OLLAMA, served, served, name, port))

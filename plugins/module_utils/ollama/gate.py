@@ -96,7 +96,7 @@ def judge(loaded: Loaded | None, *, require_gpu: bool, gpu_share: float, context
     return problems
 
 
-#: Lines of the server's log when something keeps a model off the GPU, and what they mean.
+#: Lines of the server's log when something keeps a model off the GPU or from being loaded, and what they mean.
 LOG_CAUSES: Sequence[tuple[str, str]] = (
     (
         r"out of memory|cudaMalloc failed|NvMapMemAlloc|unable to allocate .*CUDA",
@@ -110,6 +110,11 @@ LOG_CAUSES: Sequence[tuple[str, str]] = (
     (
         r"CUDA driver version is insufficient|error 35\b|unsupported.*(?:driver|L4T)|no kernel image is available",
         "the image's CUDA libraries do not fit this board's driver (see the log): take an image for its L4T",
+    ),
+    (
+        # Before llama.cpp's pull request 13290 a projector's ffn_up and ffn_down had each other's name.
+        r"GGML_ASSERT\(ggml_can_mul_mat",
+        "Ollama before 0.7 does not read a projector that llama.cpp has converted since May 2025: take a newer image",
     ),
 )
 
@@ -127,10 +132,10 @@ def known_causes(
     log: str,
     running: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """Return why a model is not (wholly) on the GPU: what can be seen, else what it usually is.
+    """Return why a model is not (wholly) on the GPU, or not loaded: what can be seen, else what it usually is.
 
     Args:
-        loaded: Its entry in /api/ps.
+        loaded: Its entry in /api/ps; None where it was not loaded, for which there is no usual cause.
         parameters: The `parameters` of /api/show, one a line.
         inspected: The container as `docker inspect` shows it; empty where it could not be asked.
         log: The server's log.
@@ -153,9 +158,9 @@ def known_causes(
     if loaded and loaded.proven and len(running) > 1:
         others = ", ".join(f"{item.get('name')} {mib(int(item.get('size') or 0))}" for item in running)
         causes.append(f"several models share the memory ({others}): set OLLAMA_MAX_LOADED_MODELS to 1")
-    if causes:
+    if causes or loaded is None:
         return causes
-    if loaded and loaded.proven:
+    if loaded.proven:
         return ["there is not enough memory for all of it: take a smaller model, less context or fewer parallel ones"]
     return [
         "the container was not started with the runtime nvidia",

@@ -56,6 +56,7 @@ KNOWN_KEYS = (
     "path",
     "sha256",
     "published",
+    "projector",
     "template",
     "system",
     "parameters",
@@ -66,7 +67,7 @@ KNOWN_KEYS = (
 SOURCES = ("digest", "path", "published")
 #: Stands for the template of a model's own file.
 CARRIED_OVER = "carried over"
-#: What only a model from a file can be given: a pinned digest covers all of these.
+#: What only a model from a file can be given, as /api/create takes it.
 FILE_KEYS = ("template", "system", "parameters")
 
 NAME = re.compile(
@@ -84,6 +85,24 @@ PUBLISHED = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 @dataclass(frozen=True)
+class File:
+    """A GGUF file.
+
+    Args:
+        path: On the device.
+        sha256: Of its content.
+    """
+
+    path: str
+    sha256: str
+
+    @property
+    def digest(self) -> str:
+        """The name that Ollama keeps it by."""
+        return f"sha256:{self.sha256}"
+
+
+@dataclass(frozen=True)
 class Model:
     """One model as the inventory wants it.
 
@@ -94,7 +113,8 @@ class Model:
         registry: Host of the registry; '' for Ollama's own.
         path: The GGUF file on the device; '' for a model of a registry.
         sha256: Its sha256.
-        published: Name of the model of the role model_pipeline whose file it is made of; '' where it is none.
+        published: Name of the model of the role model_pipeline whose files it is made of; '' where it is none.
+        projector: The file by which it sees; None for one that takes text alone, and for a model of a registry.
         template: Prompt template; '' for the one of its file, carried over.
         system: System prompt.
         parameters: Defaults of requests; num_ctx among them where a context is wanted.
@@ -107,6 +127,7 @@ class Model:
     path: str = ""
     sha256: str = ""
     published: str = ""
+    projector: File | None = None
     template: str = ""
     system: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -133,11 +154,19 @@ class Model:
     def inputs(self) -> str:
         """Digest of what a model from a file is made of. Where the file is does not count."""
         template = self.template or f"{CARRIED_OVER} {prompt.VERSION}"
-        return inputs_digest([self.sha256, template, self.system, dict(self.parameters)])
+        projector = [self.projector.sha256] if self.projector else []
+        return inputs_digest([self.sha256, template, self.system, dict(self.parameters), *projector])
+
+    @property
+    def files(self) -> dict[str, File]:
+        """What a model from files is made of, by what each is; Ollama reads from a GGUF whether it is a projector."""
+        projector = {"projector": self.projector} if self.projector else {}
+        return {"model": File(self.path, self.sha256), **projector}
 
     def create_request(self) -> dict[str, Any]:
-        """Return the body for /api/create; the file must have been uploaded."""
-        body: dict[str, Any] = {"model": self.name, "files": {"model.gguf": f"sha256:{self.sha256}"}}
+        """Return the body for /api/create; the files must have been uploaded."""
+        files = {f"{kind}.gguf": file.digest for kind, file in self.files.items()}
+        body: dict[str, Any] = {"model": self.name, "files": files}
         body.update({key: getattr(self, key) for key in FILE_KEYS if getattr(self, key)})
         return body
 
@@ -278,6 +307,7 @@ def _parse_model(raw: object, where: str, known: Sequence[str], problems: Proble
             problems.add(f"{where}.{key}", f"{problem}")
     _check_source(given, where, problems)
     parameters = _parameters(given.get("parameters"), f"{where}.parameters", problems)
+    projector = _file(given["projector"], f"{where}.projector", problems) if "projector" in given else None
     if "context" in given:
         context = as_int(given["context"], f"{where}.context", 64, 1 << 24, problems)
         if parameters.get("num_ctx", context) != context:
@@ -294,6 +324,7 @@ def _parse_model(raw: object, where: str, known: Sequence[str], problems: Proble
         path=str(given.get("path", "")),
         sha256=bare_digest(str(given.get("sha256", ""))),
         published=str(given.get("published", "")),
+        projector=projector,
         template=str(given.get("template", "")),
         system=str(given.get("system", "")),
         parameters=parameters,
@@ -304,6 +335,20 @@ def _registry(given: Mapping[str, Any]) -> str:
     """Return an entry's registry; '' for Ollama's own, which may be named."""
     registry = str(given.get("registry", "")).removesuffix(f"/{DEFAULT_NAMESPACE}")
     return "" if registry == DEFAULT_REGISTRY else registry
+
+
+def _file(raw: object, where: str, problems: Problems) -> File | None:
+    """Read where a file is and what it is known by; None where that is not said."""
+    if not isinstance(raw, Mapping):
+        problems.add(where, "is not a dictionary; give path and sha256.")
+        return None
+    path, sha256 = str(raw.get("path", "")), bare_digest(str(raw.get("sha256", "")))
+    problems.unknown_keys(where, raw, ("path", "sha256"))
+    if not path.startswith("/"):
+        problems.add(f"{where}.path", f"{path!r} is not absolute; give the file's path on the device.")
+    if not HEX.fullmatch(sha256):
+        problems.add(f"{where}.sha256", "must be the file's sha256, 64 hexadecimal digits.")
+    return File(path, sha256)
 
 
 def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> None:
@@ -318,14 +363,11 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
     elif "published" in given:
         if not PUBLISHED.fullmatch(str(given["published"])):
             problems.add(f"{where}.published", f"{given['published']!r} is not a name of a model of model_pipeline.")
-        for key in ("registry", "sha256"):
+        for key in ("registry", "sha256", "projector"):
             if key in given:
                 problems.add(f"{where}.{key}", "does not belong to a published model; take it out.")
     elif "path" in given:
-        if not str(given["path"]).startswith("/"):
-            problems.add(f"{where}.path", f"{given['path']!r} is not absolute; give the file's path on the device.")
-        if not HEX.fullmatch(bare_digest(str(given.get("sha256", "")))):
-            problems.add(f"{where}.sha256", "must be the file's sha256, 64 hexadecimal digits.")
+        _file({key: given[key] for key in ("path", "sha256") if key in given}, where, problems)
         if "registry" in given:
             problems.add(f"{where}.registry", "a file comes from no registry; take it out.")
     else:
@@ -340,7 +382,7 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
             problems.add(f"{where}.registry", f"{_name_problem(registry + '/x/x')}")
         elif registry and not REGISTRY.fullmatch(registry):
             problems.add(f"{where}.registry", f"{registry!r} is not a host; write it like models.lan:5000.")
-        for key in FILE_KEYS:
+        for key in ("projector", *FILE_KEYS):
             if key in given:
                 problems.add(
                     f"{where}.{key}",

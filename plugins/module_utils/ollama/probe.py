@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import Digest, read_json, read_text
@@ -18,13 +18,13 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.ports import (
     processes_with,
     read_listeners,
 )
-from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access, RegistryError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import memory, publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import server as decide
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import OllamaError, Server
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
     DEFAULT_REGISTRY,
+    File,
     Held,
     Model,
     held_models,
@@ -150,7 +150,8 @@ def model_sizes(models: Sequence[Model], models_dir: str, access: Access, notes:
         if parts:
             return sized(model, sum(part["size"] for part in parts), held=True), ""
         if model.path:
-            return sized(model, os.path.getsize(model.path) if os.path.isfile(model.path) else 0, held=False), ""
+            paths = [file.path for file in model.files.values()]
+            return sized(model, sum(os.path.getsize(path) for path in paths if os.path.isfile(path)), held=False), ""
         if not model.digest:
             return decide.Size(model.name, 0, False), ""
         weights, note = registry_weights(model, access)
@@ -167,7 +168,7 @@ class Models:
     """The models as they are wanted, and as they are on the host.
 
     Args:
-        wanted: Each with path and sha256 of its file, where it is from one that is here.
+        wanted: Each with path and sha256 of its files, where it is from one that is here.
         raw: The same for M(edge_slm.fleet.jetson_ollama_models).
         waiting: Names of those that model_pipeline has yet to bring.
     """
@@ -177,8 +178,8 @@ class Models:
     waiting: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, inputs: decide.Inputs, models: Sequence[Model], problems: Problems) -> Models:
-        """Look for the published files that models are to be made of; notes those that cannot be served whole."""
+    def read(cls, inputs: decide.Inputs, models: Sequence[Model]) -> Models:
+        """Look for the published files that models are to be made of."""
         found = cls()
         for number, model in enumerate(models):
             entry = inputs.models[number]
@@ -188,20 +189,15 @@ class Models:
                 continue
             directory = os.path.join(inputs.published_dir, model.published)
             try:
-                file, projector = publish.model_and_projector(read_json(os.path.join(directory, publish.MANIFEST)))
+                artifact, projector = publish.model_and_projector(read_json(f"{directory}/{publish.MANIFEST}"))
             except publish.ManifestError:
                 found.waiting.append(model.published)
                 continue
-            if projector:
-                problems.add(
-                    f"models[{number}].published",
-                    f"{model.published} has a projector, and this role serves none: the model could see no image. "
-                    "Serve it with llama.cpp, or publish it without projector.",
-                )
-            path = os.path.join(directory, file.path)
-            found.wanted.append(replace(model, path=path, sha256=file.sha256))
+            file = File(os.path.join(directory, artifact.path), artifact.sha256)
+            seeing = File(os.path.join(directory, projector.path), projector.sha256) if projector else None
+            found.wanted.append(replace(model, path=file.path, sha256=file.sha256, projector=seeing))
             rest = {key: value for key, value in entry.items() if key != "published"}
-            found.raw.append({**rest, "path": path, "sha256": file.sha256})
+            found.raw.append({**rest, **asdict(file), **({"projector": asdict(seeing)} if seeing else {})})
         return found
 
     @property

@@ -33,6 +33,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
     DEFAULT_REGISTRY,
+    File,
     Held,
     Model,
     held_models,
@@ -366,15 +367,16 @@ class Bringer:
         return files
 
     def _create(self, model: Model, report: Report) -> list[str]:
-        """Make a model from a file; return the file's digest."""
-        digest = f"sha256:{model.sha256}"
+        """Make a model from files; return their digests."""
+        digests = [file.digest for file in model.files.values()]
         if self.models_dir:
-            drop_damaged(self.models_dir, [digest])
-        if not self.server.has_blob(digest):
-            self._upload(model, digest, report)
+            drop_damaged(self.models_dir, digests)
+        for kind, file in model.files.items():
+            if not self.server.has_blob(file.digest):
+                self._upload(model.name, kind, file, report)
         body = model.create_request()
         if not model.template:
-            body.update(self._own_template(model, digest))
+            body.update(self._own_template(model))
 
         def patience(_item: Mapping[str, Any]) -> float:
             return self.timeout
@@ -387,11 +389,11 @@ class Bringer:
             raise OllamaError(
                 f"Ollama does not make a model of {model.path}: {error}{self._room(str(error), 0)}"
             ) from error
-        return [digest]
+        return digests
 
-    def _own_template(self, model: Model, digest: str) -> dict[str, str]:
+    def _own_template(self, model: Model) -> dict[str, str]:
         """Return the template of a model's own file for the request that makes the model, and note what is lost."""
-        places = (model.path, blob_path(self.models_dir, digest) if self.models_dir else "")
+        places = (model.path, blob_path(self.models_dir, model.files["model"].digest) if self.models_dir else "")
         path = next((place for place in places if os.path.isfile(place)), "")
         try:
             own = prompt.read_template(path)
@@ -401,34 +403,32 @@ class Bringer:
         template, self.lost[model.name] = prompt.carry_over(own) if own else ("", "")
         return {"template": template} if template else {}
 
-    def _upload(self, model: Model, digest: str, report: Report) -> None:
-        """Bring a file to the server."""
-        if not os.path.isfile(model.path):
-            raise DurableError(f"{model.path} is not there, and Ollama does not have it (sha256 {model.sha256})")
-        if not is_verified(model.path, Digest(model.sha256)):
+    def _upload(self, model: str, kind: str, file: File, report: Report) -> None:
+        """Bring a file of a model to the server."""
+        if not os.path.isfile(file.path):
+            raise DurableError(f"{file.path} is not there, and Ollama does not have it (sha256 {file.sha256})")
+        if not is_verified(file.path, Digest(file.sha256)):
             raise DurableError(
-                f"{model.path} is not what was expected: expected sha256 {model.sha256}, found "
-                f"sha256 {Digest('').of(model.path).hex}"
+                f"{file.path} is not what was expected: expected sha256 {file.sha256}, found "
+                f"sha256 {Digest('').of(file.path).hex}"
             )
         try:
-            checked_header(model.path, "model")
+            checked_header(file.path, kind)
         except GgufError as error:
             raise DurableError(str(error)) from error
-        size = os.path.getsize(model.path)
+        size = os.path.getsize(file.path)
         if self.models_dir:
-            require_space(os.path.join(self.models_dir, "blobs"), size, f"the model {model.name} ({mib(size)})")
+            require_space(os.path.join(self.models_dir, "blobs"), size, f"the {kind} of {model} ({mib(size)})")
         for attempt in range(FRUITLESS_ATTEMPTS):
             try:
-                self.server.send_blob(digest, model.path, size, report, self.stall_timeout)
+                self.server.send_blob(file.digest, file.path, size, report, self.stall_timeout)
                 return
             except Refused as error:
-                raise OllamaError(
-                    f"Ollama does not take {model.path}: {error}{self._room(str(error), size)}"
-                ) from error
+                raise OllamaError(f"Ollama does not take {file.path}: {error}{self._room(str(error), size)}") from error
             except Unanswered as error:
                 # An upload starts at its beginning again: Ollama keeps no part of it.
                 if attempt + 1 == FRUITLESS_ATTEMPTS:
-                    raise OllamaError(f"{attempt + 1} uploads of {model.path} broke off; last: {error}") from error
+                    raise OllamaError(f"{attempt + 1} uploads of {file.path} broke off; last: {error}") from error
                 self.sleep(min(FIRST_WAIT * 2**attempt, LONGEST_WAIT))
 
     def _room(self, reason: str, needed: int) -> str:

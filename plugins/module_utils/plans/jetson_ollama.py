@@ -488,7 +488,7 @@ def plan_present(inputs: decide.Inputs, listed: Sequence[Model], reader: Reader)
     unfit.found += [problem for problem in strangers if problem]
     decide.check_port(inputs, probe.port_owner(inputs.port, reader.container_pid, bool(reader.info)), unfit)
     decide.check_gpu(inputs, jetson["real_jetson"], unfit)
-    models = probe.Models.read(inputs, listed, unfit)
+    models = probe.Models.read(inputs, listed)
     sizes = probe.model_sizes(models.wanted, inputs.models_dir, inputs.access, reader.notes)
     known = len(unfit.found)
     decide.check_memory(inputs, sizes, reader.host.device["memory_mib"], unfit)

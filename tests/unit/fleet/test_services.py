@@ -73,19 +73,6 @@ def test_one_device_may_run_both_engines() -> None:
             "jetson",
             ["phi3:mini is the name of a model of edge_slm_services[0]"],
         ),
-        *(
-            (
-                services,
-                [{**GGUF, "projector": projector}],
-                board,
-                ["edge_slm_services[0].model", "smollm2 has a projector", "engine: llama.cpp"],
-            )
-            for projector in (True, {"path": "/srv/mmproj.gguf", "sha256": SHA256})
-            for services, board in (
-                ([{"model": "smollm2"}], "jetson"),
-                ([{"model": "smollm2", "engine": "ollama"}], "pi"),
-            )
-        ),
         (
             [],
             [{"name": "x", "source": {"ollama": "phi3:mini", "digest": "latest"}}],
@@ -113,17 +100,19 @@ def test_what_does_not_fit_is_refused_by_name(
     assert [word for word in expected if word not in str(refused.value)] == []
 
 
-@pytest.mark.parametrize("projector", [None, False])
-def test_a_projector_that_is_not_given_is_none(projector: object) -> None:
-    plan = plan_device([{"model": "smollm2"}], [{**GGUF, "projector": projector}], "jetson")
+@pytest.mark.parametrize("projector", [None, False, True, {"path": "/srv/mmproj.gguf", "sha256": SHA256}])
+def test_both_engines_serve_a_projector(projector: object) -> None:
+    catalogue = [{**GGUF, "projector": projector}]
+    plan = plan_device([{"model": "smollm2"}], catalogue, "jetson")
     assert plan.ollama_models == [{"name": "smollm2", "published": "smollm2"}]
-    assert plan_device([{"model": "phi3-mini"}], [{**PHI3, "projector": projector}], "jetson").ollama_models
-
-
-@pytest.mark.parametrize("projector", [True, {"path": "/srv/mmproj.gguf", "sha256": SHA256}])
-def test_llama_cpp_serves_a_projector_on_any_board(projector: object) -> None:
     service = {"model": "smollm2", "engine": "llama.cpp"}
-    assert plan_device([service], [{**GGUF, "projector": projector}], "jetson").wanted == ["smollm2"]
+    for found in (plan, plan_device([service], catalogue, "jetson")):
+        assert found.wanted == ["smollm2"]
+
+
+@pytest.mark.parametrize("projector", [None, False])
+def test_a_model_of_a_registry_has_a_projector_of_its_own(projector: object) -> None:
+    assert plan_device([{"model": "phi3-mini"}], [{**PHI3, "projector": projector}], "jetson").ollama_models
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,13 @@ def test_nothing_seen_lists_what_it_usually_is() -> None:
     assert "not enough memory" in known_causes(Loaded(10, 5, 0), "", GOOD, "")[0]
 
 
+def test_what_keeps_a_model_from_being_loaded() -> None:
+    assert known_causes(None, "", GOOD, "some error") == []
+    log = "clip.cpp:736: GGML_ASSERT(ggml_can_mul_mat(a, b)) failed"
+    (cause,) = known_causes(None, "", GOOD, log)
+    assert cause.startswith("Ollama before 0.7 does not read a projector")
+
+
 def test_other_models_take_memory() -> None:
     running = ps("public/ps-part.json") + ps("public/ps-all.json")
     causes = known_causes(Loaded(10, 5, 0), "", GOOD, "", running)

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import gguf as gguf_library
+import numpy as np
 import pytest
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.files import DurableError
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
@@ -26,6 +28,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.api import (
     url_problem,
 )
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import (
+    File,
     Held,
     Model,
     held_models,
@@ -124,6 +127,11 @@ def test_entries_of_a_registry(changes: dict[str, Any], expected: str) -> None:
         ({"parameters": {"seed": True}}, "it is True"),
         ({"parameters": [1]}, "models[0].parameters: is not a dictionary"),
         ({"context": 4096, "parameters": {"num_ctx": 2048}}, "differ; give one of them"),
+        ({"projector": {"path": "/m/mmproj.gguf", "sha256": GGUF}}, ""),
+        ({"projector": "/m/mmproj.gguf"}, "models[0].projector: is not a dictionary; give path and sha256"),
+        ({"projector": {"path": "mmproj.gguf", "sha256": GGUF}}, "models[0].projector.path: 'mmproj.gguf' is not abs"),
+        ({"projector": {"path": "/m/mmproj.gguf"}}, "models[0].projector.sha256: must be the file's sha256"),
+        ({"projector": {"path": "/m", "sha256": GGUF, "url": "x"}}, "models[0].projector.url: is not known"),
     ],
 )
 def test_entries_of_a_file(changes: dict[str, Any], expected: str) -> None:
@@ -142,6 +150,10 @@ def test_entries_of_a_file(changes: dict[str, Any], expected: str) -> None:
         ({"digest": f"sha256:{PIN}"}, "has digest and published; give digest for a registry"),
         ({"registry": "r:5000"}, "models[0].registry: does not belong to a published model"),
         ({"sha256": GGUF}, "models[0].sha256: does not belong to a published model"),
+        (
+            {"projector": {"path": "/m/mmproj.gguf", "sha256": GGUF}},
+            "models[0].projector: does not belong to a published model",
+        ),
     ],
 )
 def test_entries_of_a_published_model(changes: dict[str, Any], expected: str) -> None:
@@ -340,7 +352,7 @@ class Fake:
         self.script: Script = []
         self.manifest = MANIFEST
         self.pulls = 0
-        self.uploaded = b""
+        self.uploaded: list[bytes] = []
         self.names: dict[str, str] = {}
         self.calls: list[str] = []
         self.asked: dict[str, Any] = {}
@@ -381,7 +393,7 @@ class Fake:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.path.startswith("/api/blobs/"):
-                    fake.uploaded = body
+                    fake.uploaded.append(body)
                     self.reply(fake.upload_status, b'{"error": "write x: no space left on device"}')
                 elif self.path == "/api/copy":
                     asked = json.loads(body)
@@ -609,7 +621,40 @@ def test_a_file_is_uploaded_and_made_into_a_model(fake: Fake, tmp_path: Path) ->
     fake.script = [(['{"status":"parsing GGUF"}', '{"status":"success"}'], "end")]
     fake.names = {"smol:latest": OTHER}
     assert bringer(fake).bring(gguf(tmp_path), {}, quiet).digest == OTHER
-    assert (fake.uploaded, fake.calls) == (WORKS, ["create smol:latest"])
+    assert (fake.uploaded, fake.calls) == ([WORKS], ["create smol:latest"])
+    assert list(fake.asked["files"]) == ["model.gguf"]
+
+
+def projector(tmp_path: Path, architecture: str = "clip") -> File:
+    """Write the smallest file of an architecture."""
+    path = tmp_path / "mmproj.gguf"
+    writer = gguf_library.GGUFWriter(path, architecture)
+    writer.add_tensor("x", np.zeros(1, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return File(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_a_model_is_made_with_its_projector(fake: Fake, tmp_path: Path) -> None:
+    fake.script = [(['{"status":"success"}'], "end")]
+    fake.names = {"smol:latest": OTHER}
+    blind, seeing = gguf(tmp_path), replace(gguf(tmp_path), projector=projector(tmp_path))
+    assert bringer(fake).bring(seeing, {}, quiet).digest == OTHER
+    assert [hashlib.sha256(content).hexdigest() for content in fake.uploaded] == [
+        file.sha256 for file in seeing.files.values()
+    ]
+    assert fake.asked["files"] == {f"{kind}.gguf": file.digest for kind, file in seeing.files.items()}
+    assert list(fake.asked["files"]) == ["model.gguf", "projector.gguf"]
+    assert seeing.inputs != blind.inputs, "a model that gets a projector is made again"
+
+
+def test_a_file_that_is_no_projector_is_not_uploaded(fake: Fake, tmp_path: Path) -> None:
+    model = replace(gguf(tmp_path), projector=projector(tmp_path, "llama"))
+    with pytest.raises(DurableError, match="is not a projector"):
+        bringer(fake).bring(model, {}, quiet)
+    assert fake.calls == []
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 from ansible_collections.edge_slm.fleet.plugins.module_utils.docker.registry import Access
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models import publish
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama import probe, server
-from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import Held, Model, parse_models
+from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.models import File, Held, Model, parse_models
 from ansible_collections.edge_slm.fleet.plugins.module_utils.ollama.transfer import blob_path
 
 DEFAULTS = yaml.safe_load(
@@ -96,9 +96,7 @@ def test_published_models_get_path_and_sha256(tmp_path: Path) -> None:
         {"name": "other", "published": "not-there"},
     ]
     given = inputs(models=raw, published_dir=str(tmp_path))
-    refused = Problems()
-    found = probe.Models.read(given, parse_models(given.models, Problems(), published=True), refused)
-    assert refused.found == []
+    found = probe.Models.read(given, parse_models(given.models, Problems(), published=True))
     path = str(directory / file.path)
     assert found.raw == [raw[0], {"name": "small", "context": 2048, "path": path, "sha256": SHA256}]
     assert [(model.name, model.path, model.sha256) for model in found.wanted] == [
@@ -112,16 +110,26 @@ def test_published_models_get_path_and_sha256(tmp_path: Path) -> None:
     assert problems.found == []
 
 
-def test_a_published_projector_is_refused(tmp_path: Path) -> None:
+def test_a_published_projector_comes_with_its_model(tmp_path: Path) -> None:
     directory = tmp_path / "llava"
     directory.mkdir()
-    files = [publish.artifact(kind, SHA256, 7).as_dict() for kind in publish.KINDS]
-    (directory / "manifest.json").write_text(json.dumps({"name": "llava", "files": files}))
+    model, projector = (publish.artifact(kind, SHA256, 7) for kind in publish.KINDS)
+    manifest = {"name": "llava", "files": [model.as_dict(), projector.as_dict()]}
+    (directory / "manifest.json").write_text(json.dumps(manifest))
     given = inputs(models=[{"name": "llava", "published": "llava"}], published_dir=str(tmp_path))
-    refused = Problems(prefix="jetson_ollama_")
-    probe.Models.read(given, parse_models(given.models, Problems(), published=True), refused)
-    assert len(refused.found) == 1
-    assert refused.found[0].startswith("jetson_ollama_models[0].published: llava has a projector")
+    found = probe.Models.read(given, parse_models(given.models, Problems(), published=True))
+    seeing = File(str(directory / projector.path), SHA256)
+    assert found.wanted == [
+        Model("llava:latest", path=str(directory / model.path), sha256=SHA256, published="llava", projector=seeing)
+    ]
+    # What goes to the module is what it takes.
+    problems = Problems()
+    (passed_on,) = parse_models(found.raw, problems)
+    assert problems.found == []
+    assert passed_on.files == found.wanted[0].files
+    for path in (model.path, projector.path):
+        (directory / path).write_bytes(CONTENT)
+    assert [size.weights for size in probe.model_sizes(found.wanted, str(tmp_path), Access(), [])] == [14]
 
 
 def test_sizes_without_asking_anybody(tmp_path: Path) -> None:
