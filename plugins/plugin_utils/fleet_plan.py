@@ -93,7 +93,7 @@ def with_gateway(plan: Mapping[str, Any], loader: DataLoader, variables: Mapping
         hosts.append(host)
         for one in theirs.endpoints:
             url = f"{address}:{one.port}/v1"
-            found.append({"host": host, "model": one.entry, "served": one.model, "url": url})
+            found.append({"host": host, "model": one.entry, "served": one.model, "url": url, "lacks": list(one.lacks)})
             offered[one.entry] = Endpoint(GATEWAY, one.entry, one.entry, one.entry, port, one.embeddings)
     endpoints = [*plan.get("endpoints", ()), *(endpoint.as_dict() for endpoint in offered.values())]
     return {**plan, "endpoints": endpoints, "gateway": {"endpoints": found, "hosts": hosts}}

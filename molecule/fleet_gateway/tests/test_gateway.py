@@ -35,6 +35,7 @@ TOOL: list[Any] = [
 PICTURE: list[Any] = [
     {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}
 ]
+NO_CLOUD = {"extra_body": {"disable_fallbacks": True}}
 TOO_LONG = {
     "status": 400,
     "type": "exceed_context_size_error",
@@ -189,7 +190,7 @@ def test_where_all_devices_are_dead_the_cloud_answers_for_a_model_that_allows_it
     with pytest.raises(openai.APIStatusError):
         answer("private")
     with pytest.raises(openai.APIStatusError):
-        answer("small", extra_body={"disable_fallbacks": True})
+        answer("small", **NO_CLOUD)
     with pytest.raises(openai.APIStatusError):
         answer("small", TOOL)
     assert len(json.loads(servers.recorded("cloud"))) == 1
@@ -220,6 +221,25 @@ def test_a_prompt_that_is_too_long_for_the_devices(servers: Servers) -> None:
     # It is the prompt that is at fault, not the device.
     servers.mode("pi-one", "pi-two")
     assert answer("private") == "pi-two"
+
+
+def test_only_devices_that_can_take_a_request_are_asked(servers: Servers) -> None:
+    for _number in range(4):
+        assert client().embeddings.create(model="small", input="a document").data[0].embedding
+    assert json.loads(servers.recorded("pi-two")) == []
+    with pytest.raises(openai.BadRequestError, match="no device that serves large takes a request with attachments"):
+        answer("large", PICTURE)
+    assert json.loads(servers.recorded("jetson-one")) == []
+    assert answer("large") == "jetson-one"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_whose_request_is_at_fault_leaves_the_devices_to_others(servers: Servers, stream: bool) -> None:
+    servers.mode("pi-one", "pi-two", status=500, message="Failed to parse tools: Missing tool function")
+    with pytest.raises(openai.BadRequestError, match="Failed to parse tools"):
+        answer("small", stream=stream, **NO_CLOUD)
+    servers.mode("pi-one", "pi-two")
+    assert answer("small", **NO_CLOUD) in ("pi-one", "pi-two")
 
 
 @pytest.mark.parametrize("messages", [TOOL, PICTURE])

@@ -13,6 +13,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.cast import as
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems import Problems
 from ansible_collections.edge_slm.fleet.plugins.module_utils.core.spec import without_nulls
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.catalogue import MODEL_KEYS, from_registry
+from ansible_collections.edge_slm.fleet.plugins.module_utils.gateway.routes import ATTACHMENTS, EMBEDDINGS, TEXT
 
 LLAMA_CPP, OLLAMA = "llama.cpp", "ollama"
 #: What clients of the fleet's gateway see in place of an engine.
@@ -36,7 +37,18 @@ class FleetError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What clients of a device see of one service; `entry` is the catalogue's name for its model."""
+    """What clients of a device see of one service.
+
+    Args:
+        engine: What answers.
+        name: Of the service.
+        model: What the device calls the model.
+        entry: The catalogue's name for it.
+        port: Where clients find it.
+        embeddings: Whether it makes embeddings in place of text.
+        ui: Whether it has a page.
+        lacks: Kinds of content that it cannot take, as the gateway names them.
+    """
 
     engine: str
     name: str
@@ -45,6 +57,7 @@ class Endpoint:
     port: int
     embeddings: bool = False
     ui: bool = False
+    lacks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as Ansible passes it on."""
@@ -224,6 +237,10 @@ def _add_llama(
         )
         return
     instance = {key: value for key, value in service.items() if key != "engine"}
+    embeddings = as_bool(service.get("embeddings", False), f"{place}.embeddings", problems)
+    lacks = (
+        (TEXT, ATTACHMENTS) if embeddings else (EMBEDDINGS,) if model.get("projector") else (EMBEDDINGS, ATTACHMENTS)
+    )
     plan.llama_instances.append({**instance, "port": port})
     plan.wanted.append(name)
     plan.endpoints.append(
@@ -233,8 +250,9 @@ def _add_llama(
             name,
             name,
             port,
-            embeddings=as_bool(service.get("embeddings", False), f"{place}.embeddings", problems),
+            embeddings=embeddings,
             ui=as_bool(service.get("ui", True), f"{place}.ui", problems, default=True),
+            lacks=lacks,
         )
     )
 
@@ -267,4 +285,7 @@ def _add_ollama(
     else:
         plan.wanted.append(name)
         plan.ollama_models.append({"name": served, "published": name, **wanted})
-    plan.endpoints.append(Endpoint(OLLAMA, served, served, name, port))
+    # Ollama makes embeddings by any model, and drops what one cannot see without a word; what a model of a registry can
+    # see is not known here.
+    blind = not from_registry(model) and not model.get("projector")
+    plan.endpoints.append(Endpoint(OLLAMA, served, served, name, port, lacks=(ATTACHMENTS,) if blind else ()))

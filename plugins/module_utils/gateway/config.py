@@ -51,11 +51,15 @@ def render(routes: Routes, timeout_seconds: int, cooldown_seconds: int) -> str:
             "model_info": {"id": identity, **info},
         }
 
+    def lacks(target: Target) -> dict[str, list[str]]:
+        everywhere = [set(one.lacks) for one in routes.devices if one.model == target.model]
+        return {"edge_slm_lacks": list(target.lacks), "edge_slm_all_lack": sorted(set.intersection(*everywhere))}
+
     fallbacks = [{model: [cloud]} for model, cloud in routes.fallbacks.items()]
     config = {
         "model_list": [
-            *(entry(one, f"{one.host}/{one.model}", {}) for one in routes.devices),
-            # A cloud's entry says what it must not be sent: files/edge_slm_policy.py reads it before each request.
+            # What a device cannot take, and what a cloud must not be sent: read by files/edge_slm_policy.py.
+            *(entry(one, f"{one.host}/{one.model}", lacks(one)) for one in routes.devices),
             *(
                 entry(one, f"cloud/{one.model}", {"edge_slm_stays_on_site": list(routes.stays)})
                 for one in routes.clouds

@@ -17,8 +17,11 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.core.problems impor
 
 #: Nothing at all leaves the site.
 EVERYTHING = "everything"
-#: What can be kept on the site while the cloud is asked for the rest; files/edge_slm_policy.py recognises them.
-KINDS = ("tool_output", "attachments", "embeddings")
+#: Kinds of content, which files/edge_slm_policy.py recognises: whatever is not text in a message, documents to make
+#: embeddings of, and what is answered by text.
+ATTACHMENTS, EMBEDDINGS, TEXT = "attachments", "embeddings", "text"
+#: What can be kept on the site while the cloud is asked for the rest.
+KINDS = ("tool_output", ATTACHMENTS, EMBEDDINGS)
 
 #: Names of models as clients send them: those of catalogues, of Ollama (phi3:mini) and of clouds (vendor/model).
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
@@ -34,6 +37,7 @@ class Target:
         served: What its server calls it.
         url: Of the server, with /v1.
         key: The server's own key.
+        lacks: Kinds of content that it cannot take.
     """
 
     host: str
@@ -41,6 +45,7 @@ class Target:
     served: str
     url: str
     key: str = field(repr=False)
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,8 @@ def _target(host: str, model: str, entry: Mapping[str, Any], place: str, key: st
     problem = token_problem(secret) if secret else "is empty; give the server's key"
     if problem:
         problems.add(f"{place}.key", f"{problem}.")
-    return Target(host, model, str(entry.get("served") or model), url, secret)
+    lacks = as_texts(entry.get("lacks"), f"{place}.lacks", problems)
+    return Target(host, model, str(entry.get("served") or model), url, secret, lacks)
 
 
 def _cloud(place: str, entry: Mapping[str, Any], problems: Problems) -> Target:

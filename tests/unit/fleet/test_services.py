@@ -26,7 +26,26 @@ def test_a_pi_serves_artifacts_with_llama_cpp() -> None:
     assert plan.llama_instances == [{"model": "smollm2", "context": 2048, "port": 8080}]
     assert plan.wanted == ["smollm2"]
     assert plan.ollama_models == []
-    assert plan.endpoints == [Endpoint(LLAMA_CPP, "smollm2", "smollm2", "smollm2", 8080, ui=True)]
+    lacks = ("embeddings", "attachments")
+    assert plan.endpoints == [Endpoint(LLAMA_CPP, "smollm2", "smollm2", "smollm2", 8080, ui=True, lacks=lacks)]
+
+
+@pytest.mark.parametrize(
+    ("service", "changes", "board", "lacks"),
+    [
+        ({}, {"projector": True}, "pi", ("embeddings",)),
+        ({"embeddings": True}, {}, "pi", ("text", "attachments")),
+        ({}, {}, "jetson", ("attachments",)),
+        ({}, {"projector": True}, "jetson", ()),
+        # What a registry's model sees is known to Ollama alone.
+        ({"model": "phi3-mini"}, {}, "jetson", ()),
+    ],
+)
+def test_what_a_service_cannot_take(
+    service: dict[str, Any], changes: dict[str, Any], board: str, lacks: tuple[str, ...]
+) -> None:
+    (endpoint,) = plan_device([{"model": "smollm2", **service}], [{**GGUF, **changes}, PHI3], board).endpoints
+    assert endpoint.lacks == lacks
 
 
 def test_a_jetson_serves_a_registry_s_model_and_an_artifact_by_another_name() -> None:

@@ -7,8 +7,8 @@ import json
 from ansible_collections.edge_slm.fleet.plugins.module_utils.gateway.config import environment, offered, render
 from ansible_collections.edge_slm.fleet.plugins.module_utils.gateway.routes import Routes, Target
 
-PI = Target("pi-01", "smollm2", "smollm2", "http://pi-01:8080/v1", "site-key")
-JETSON = Target("jetson-01", "smollm2", "smollm2:135m", "http://jetson-01:11434/v1", "site-key")
+PI = Target("pi-01", "smollm2", "smollm2", "http://pi-01:8080/v1", "site-key", ("embeddings", "attachments"))
+JETSON = Target("jetson-01", "smollm2", "smollm2:135m", "http://jetson-01:11434/v1", "site-key", ("attachments",))
 CLOUD = Target("", "large", "vendor/large-2", "https://api.example.com/v1", 'cloud-"key"')
 ROUTES = Routes((PI, JETSON), (CLOUD,), {"gpt-3.5-turbo": "smollm2"}, {"smollm2": "large"}, ("tool_output",))
 
@@ -25,7 +25,11 @@ def test_one_name_has_all_devices() -> None:
         "timeout": 600,
     }
     assert cloud["model_info"] == {"id": "cloud/large", "edge_slm_stays_on_site": ["tool_output"]}
-    assert "edge_slm_stays_on_site" not in pi["model_info"]
+    assert pi["model_info"] == {
+        "id": "pi-01/smollm2",
+        "edge_slm_lacks": ["embeddings", "attachments"],
+        "edge_slm_all_lack": ["attachments"],
+    }
 
 
 def test_the_cloud_answers_only_where_a_model_allows_it() -> None:

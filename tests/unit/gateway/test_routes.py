@@ -25,12 +25,14 @@ def parsed(problems: Problems | None = None, **values: Any) -> Routes:
 
 
 def test_a_model_that_several_devices_have_is_one_name() -> None:
-    served = endpoint("jetson-01", served="smollm2:135m", url="https://10.0.0.7:11434/v1")
+    served = endpoint("jetson-01", served="smollm2:135m", url="https://10.0.0.7:11434/v1", lacks=["attachments"])
     found = parsed(endpoints=[endpoint("pi-01"), served, endpoint("pi-01", "minilm")])
     assert found.models == ["smollm2", "minilm"]
     assert found.devices[:2] == (
         Target("pi-01", "smollm2", "smollm2", "http://pi-01:8080/v1", "key-of-pi-01"),
-        Target("jetson-01", "smollm2", "smollm2:135m", "https://10.0.0.7:11434/v1", "key-of-jetson-01"),
+        Target(
+            "jetson-01", "smollm2", "smollm2:135m", "https://10.0.0.7:11434/v1", "key-of-jetson-01", ("attachments",)
+        ),
     )
     assert "key-of" not in repr(found)
 
