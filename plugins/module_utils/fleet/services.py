@@ -60,8 +60,8 @@ class Endpoint:
     lacks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as Ansible passes it on."""
-        return dict(vars(self))
+        """Return it as modules take it, which need not know what it cannot take."""
+        return {name: value for name, value in vars(self).items() if name != "lacks"}
 
 
 @dataclass

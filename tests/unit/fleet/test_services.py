@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.questions import baseline_questions, device_questions
 from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services import (
     LLAMA_CPP,
@@ -14,6 +15,7 @@ from ansible_collections.edge_slm.fleet.plugins.module_utils.fleet.services impo
     chat_endpoints,
     plan_device,
 )
+from ansible_collections.edge_slm.fleet.plugins.modules import verify_endpoint
 
 SHA256 = "a" * 64
 GGUF = {"name": "smollm2", "source": {"repo": "org/name", "revision": "0" * 40}}
@@ -46,6 +48,12 @@ def test_what_a_service_cannot_take(
 ) -> None:
     (endpoint,) = plan_device([{"model": "smollm2", **service}], [{**GGUF, **changes}, PHI3], board).endpoints
     assert endpoint.lacks == lacks
+
+
+def test_an_endpoint_is_what_the_module_that_asks_it_takes() -> None:
+    options = yaml.safe_load(verify_endpoint.DOCUMENTATION)["options"]["endpoints"]["suboptions"]
+    (endpoint,) = plan_device([{"model": "smollm2"}], MODELS, "pi").endpoints
+    assert endpoint.as_dict().keys() == options.keys()
 
 
 def test_a_jetson_serves_a_registry_s_model_and_an_artifact_by_another_name() -> None:
