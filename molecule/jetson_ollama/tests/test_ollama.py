@@ -300,6 +300,9 @@ def test_a_model_with_a_projector_sees(host: Any) -> None:
     models = with_a_model_that_sees(host)
     converge(ollama_version=NEW, jetson_ollama_models=models)
     assert "changed=0" in converge(ollama_version=NEW, jetson_ollama_models=models)
+    # Its template takes no system message, which is a part of the first question then, as on llama-server.
+    shown = host.check_output(f"curl --fail --silent {URL}/api/show --data %s", json.dumps({"model": "tiny-llava"}))
+    assert "[INST] {{ $system }}{{ $message.Content }} [/INST]" in json.loads(shown)["template"]
     answers = [ask_about(host, picture) for picture in PICTURES.values()]
     assert {status for status, _text in answers} == {200}
     assert len({text for _status, text in answers}) == len(PICTURES) == 3

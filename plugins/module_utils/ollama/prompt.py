@@ -10,13 +10,14 @@ tried on further conversations.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.edge_slm.fleet.plugins.module_utils.models.gguf import read_header, token_texts
 
 #: What a template is made of here is part of what a model is made of: another number makes models again.
-VERSION = 1
+VERSION = 2
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 #: Texts that no template has.
 FIRST, SECOND, THIRD = "\u2460first", "\u2461second", "\u2462third"
@@ -84,7 +85,28 @@ class ChatTemplate:
             # Where the tokenizer adds it the engines see to it that it is not there twice.
             return rendered[len(self.bos) :] if self.adds_bos and rendered.startswith(self.bos) else rendered
 
-        return render
+        return render if takes_system(render) else without_system(render)
+
+
+def takes_system(render: Render) -> bool:
+    """Return whether a template does anything with a system message."""
+    try:
+        return FIRST in render([(SYSTEM, FIRST), (USER, SECOND)], False)
+    except NotCarriedOver:
+        return False
+
+
+def without_system(render: Render) -> Render:
+    """Return what renders a system message as a part of the first question, which is what llama-server does then."""
+
+    def merged(conversation: Sequence[Message], answer: bool) -> str:
+        (role, text), *others = conversation
+        if role == SYSTEM and others:
+            (asker, question), *others = others
+            return render([(asker, f"{text}\n{question}"), *others], answer)
+        return render(conversation, answer)
+
+    return merged
 
 
 @dataclass(frozen=True)
@@ -96,30 +118,44 @@ class Frame:
         before: Before a message, by its role.
         after: After it.
         answer: What an answer begins with.
+        merged: Whether a system message and what is after it go into the question that follows.
     """
 
     default: str
     before: dict[str, str]
     after: dict[str, str]
     answer: str
+    merged: bool = False
 
     def render(self, conversation: Sequence[Message], answer: bool) -> str:
         """Render a conversation as `go` does."""
-        default = self.default if conversation[0][0] != SYSTEM else ""
-        texts = [f"{self.before[role]}{text}{self.after[role]}" for role, text in conversation]
-        return "".join([default, *texts, self.answer if answer else ""])
+        texts, held = [self.default] if conversation[0][0] != SYSTEM else [], ""
+        for role, text in conversation:
+            if role == SYSTEM and self.merged:
+                texts.append(self.before[SYSTEM])
+                held = f"{text}{self.after[SYSTEM]}"
+            else:
+                texts += [self.before[role], held, text, self.after[role]]
+                held = ""
+        return "".join([*texts, self.answer if answer else ""])
 
     def go(self) -> str:
         """Return it as a template of Ollama."""
 
-        def message(role: str) -> str:
-            return f"{literal(self.before[role])}{{{{ $message.Content }}}}{literal(self.after[role])}"
+        def message(role: str, held: str = "") -> str:
+            return f"{literal(self.before[role])}{held}{{{{ $message.Content }}}}{literal(self.after[role])}"
 
+        start, system, user = "", message(SYSTEM), message(USER)
+        if self.merged:
+            start = '{{ $system := "" }}'
+            hold = f"{{{{ $system = print $message.Content {json.dumps(self.after[SYSTEM])} }}}}"
+            system = f"{literal(self.before[SYSTEM])}{hold}"
+            user = f'{message(USER, "{{ $system }}")}{{{{ $system = "" }}}}'
         return (
-            '{{ range $index, $message := .Messages }}{{ if eq $message.Role "system" }}'
-            f"{message(SYSTEM)}{{{{ else }}}}"
+            f"{start}{{{{ range $index, $message := .Messages }}}}"
+            f'{{{{ if eq $message.Role "system" }}}}{system}{{{{ else }}}}'
             f"{{{{ if eq $index 0 }}}}{literal(self.default)}{{{{ end }}}}"
-            f'{{{{ if eq $message.Role "user" }}}}{message(USER)}'
+            f'{{{{ if eq $message.Role "user" }}}}{user}'
             f'{{{{ else if eq $message.Role "assistant" }}}}{message(ASSISTANT)}'
             f"{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}{literal(self.answer)}"
         )
@@ -167,25 +203,26 @@ def find_frame(render: Render) -> Frame:
     Raises:
         NotCarriedOver: There is more to it.
     """
-    user: Message = (USER, FIRST)
+    user, assistant = (USER, FIRST), (ASSISTANT, SECOND)
     one = render([user], False)
     answer = rest(render([user], True), one)
     head, after_user = parts(one, FIRST)
-    _head, between, _tail = parts(render([user, (USER, SECOND)], False), FIRST, SECOND)
-    before_user = rest(between, after_user)
-    _head, to_assistant, to_user, _tail = parts(
-        render([user, (ASSISTANT, SECOND), (USER, THIRD)], False), FIRST, SECOND, THIRD
-    )
-    before_system, to_user_after_system, _tail = parts(render([(SYSTEM, SECOND), user], False), SECOND, FIRST)
+    _head, to_assistant, after_assistant = parts(render([user, assistant], False), FIRST, SECOND)
+    _head, _same, to_user, _tail = parts(render([user, assistant, (USER, THIRD)], False), FIRST, SECOND, THIRD)
+    before_user = rest(to_user, after_assistant)
+    before_system, after_system, _tail = parts(render([(SYSTEM, SECOND), user], False), SECOND, FIRST)
+    # What precedes a question stands either between the system message and the question, or before both.
+    merged = not after_system.endswith(before_user)
+    if merged:
+        before_system = head_of(before_system, before_user)
+    else:
+        after_system = head_of(after_system, before_user)
     return Frame(
         default=head_of(head, before_user),
         before={SYSTEM: before_system, USER: before_user, ASSISTANT: rest(to_assistant, after_user)},
-        after={
-            SYSTEM: head_of(to_user_after_system, before_user),
-            USER: after_user,
-            ASSISTANT: head_of(to_user, before_user),
-        },
+        after={SYSTEM: after_system, USER: after_user, ASSISTANT: after_assistant},
         answer=answer,
+        merged=merged,
     )
 
 

@@ -34,7 +34,31 @@ ZEPHYR = (
     "{{ '<|assistant|>\n'  + message['content'] + eos_token }}\n{% endif %}\n"
     "{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}"
 )
-#: Refuses system messages.
+#: Refuses system messages, and questions and answers that do not take turns.
+TURNS = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}{% for message in messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('take turns') }}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+    "{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+#: Does not know them.
+ANSWERS_ONLY = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ 'USER: ' + message['content'] + ' ' }}"
+    "{% elif message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + eos_token }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+)
+#: Puts the system message into the first question.
+GEMMA3 = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set first = messages[0]['content'] + '\n\n' %}"
+    "{% set loop_messages = messages[1:] %}{% else %}{% set first = '' %}{% set loop_messages = messages %}{% endif %}"
+    "{% for message in loop_messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('take turns') }}{% endif %}"
+    "{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
+    "{{ '<start_of_turn>' + role + '\n' + (first if loop.first else '') + message['content'] + '<end_of_turn>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+#: Refuses system messages, and cuts white space off.
 GEMMA = (
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
     "{% endif %}"
@@ -69,8 +93,24 @@ DATED = SMOLLM2.replace("trained by Hugging Face", "today is ' + strftime_now('%
             "white space around a message",
         ),
         (ChatTemplate(SMOLLM2 + "{# tools #}"), "<|im_start|>system\n", "tools are not offered"),
+        (ChatTemplate(TURNS, "<s>", "</s>", adds_bos=True), "[INST] x [/INST]", ""),
+        (ChatTemplate(ANSWERS_ONLY, "<s>", "</s>"), "USER: x ASSISTANT:", ""),
+        (ChatTemplate(GEMMA3, "<bos>", "", adds_bos=True), "<start_of_turn>user\n", ""),
+        (ChatTemplate(GEMMA, "<bos>", "", adds_bos=True), "<start_of_turn>user\n", "white space around a message"),
     ],
-    ids=["smollm2", "chatml", "phi3", "phi3 without bos", "zephyr", "llama3", "tools"],
+    ids=[
+        "smollm2",
+        "chatml",
+        "phi3",
+        "phi3 without bos",
+        "zephyr",
+        "llama3",
+        "tools",
+        "turns",
+        "answers only",
+        "gemma3",
+        "gemma",
+    ],
 )
 def test_templates_that_put_text_around_messages(template: ChatTemplate, start: str, lost: str) -> None:
     render = template.renderer()
@@ -87,7 +127,6 @@ def test_templates_that_put_text_around_messages(template: ChatTemplate, start: 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (GEMMA, "it takes no conversation of system"),
         (MISTRAL, "depends on those before"),
         (THINKING, "it changes messages"),
         (DATED, "it takes no conversation of user"),
@@ -102,6 +141,19 @@ def test_templates_that_do_more_are_left_to_ollama_aloud(text: str, reason: str)
     assert go == ""
     assert lost.startswith("the chat template of its file cannot be carried over (")
     assert reason in lost
+
+
+@pytest.mark.parametrize(("template", "between"), [(TURNS, "\n"), (ANSWERS_ONLY, "\n"), (GEMMA3, "\n\n")])
+def test_a_system_message_may_be_a_part_of_the_first_question(template: str, between: str) -> None:
+    """As llama-server does where the template has no place of its own for it."""
+    frame = prompt.find_frame(ChatTemplate(template, "<s>", "</s>").renderer())
+    assert frame.merged
+    asked = frame.render([("system", "Be brief."), ("user", "Why?"), ("assistant", "So."), ("user", "How?")], True)
+    assert f"{frame.before['user']}Be brief.{between}Why?{frame.after['user']}" in asked
+    assert f"{frame.before['user']}How?" in asked
+    assert f"{{{{ $system = print $message.Content {between!r} }}}}".replace("'", '"') in frame.go(), (
+        "and so does Ollama"
+    )
 
 
 def test_the_template_of_go() -> None:
