@@ -242,6 +242,20 @@ def test_a_client_whose_request_is_at_fault_leaves_the_devices_to_others(servers
     assert answer("small", **NO_CLOUD) in ("pi-one", "pi-two")
 
 
+def test_no_client_steers_the_gateway(servers: Servers) -> None:
+    """By LiteLLM's headers and fields: how long it waits, by which key it asks, which server."""
+    steering = {"request_timeout": 0.001, "timeout": 0.001, "extra_headers": {"Authorization": "Bearer wrong"}}
+    headers = {"x-litellm-timeout": "0.001", "x-litellm-stream-timeout": "0.001"}
+    for _number in range(3):
+        assert answer("private", extra_headers=headers, extra_body=steering) == "pi-two"
+    with pytest.raises(openai.NotFoundError, match="there is no model pi-two/private"):
+        answer("pi-two/private")
+    with pytest.raises(openai.BadRequestError, match="messages must be a list of objects"):
+        answer("private", extra_body={"messages": 5})
+    assert answer("cloud", extra_body={"extra_body": {"messages": TOOL}, "images": [PRIVATE]}) == "cloud"
+    assert PRIVATE not in servers.recorded("cloud")
+
+
 @pytest.mark.parametrize("messages", [TOOL, PICTURE])
 def test_what_never_leaves_the_site(servers: Servers, messages: list[Any]) -> None:
     with pytest.raises(openai.PermissionDeniedError, match="must not leave the site"):

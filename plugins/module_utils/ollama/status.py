@@ -61,7 +61,9 @@ def describe_models(
             continue
         digest = bare_digest(str(item.get("digest") or ""))
         row = _row(service, port, version, name, "ok")
-        row["quantisation"] = str((item.get("details") or {}).get("quantization_level") or "")
+        details = item.get("details") or {}
+        # Ollama describes the file that it took first, and of a model that sees that may be the projector.
+        row["quantisation"] = "" if details.get("family") == "clip" else str(details.get("quantization_level") or "")
         row["sha256"] = digest
         noted = (record.get(name) or {}).get("digest")
         row["in_sync"] = noted in (None, digest)

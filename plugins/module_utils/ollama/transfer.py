@@ -372,7 +372,9 @@ class Bringer:
         if self.models_dir:
             drop_damaged(self.models_dir, digests)
         for kind, file in model.files.items():
-            if not self.server.has_blob(file.digest):
+            if self.server.has_blob(file.digest):
+                self._check(kind, self._place(file))
+            else:
                 self._upload(model.name, kind, file, report)
         body = model.create_request()
         if not model.template:
@@ -393,15 +395,26 @@ class Bringer:
 
     def _own_template(self, model: Model) -> dict[str, str]:
         """Return the template of a model's own file for the request that makes the model, and note what is lost."""
-        places = (model.path, blob_path(self.models_dir, model.files["model"].digest) if self.models_dir else "")
-        path = next((place for place in places if os.path.isfile(place)), "")
         try:
-            own = prompt.read_template(path)
+            own = prompt.read_template(self._place(model.files["model"]))
         except (OSError, GgufError) as error:  # what is wrong with the file, Ollama reports
             self.lost[model.name] = f"its file cannot be read ({error})"
             return {}
         template, self.lost[model.name] = prompt.carry_over(own) if own else ("", "")
         return {"template": template} if template else {}
+
+    def _place(self, file: File) -> str:
+        """Return where a file can be read on this device; '' where it cannot."""
+        places = (file.path, blob_path(self.models_dir, file.digest) if self.models_dir else "")
+        return next((place for place in places if os.path.isfile(place)), "")
+
+    def _check(self, kind: str, path: str) -> None:
+        """Refuse a file that cannot be what it is meant for; Ollama would make something of it."""
+        try:
+            if path:
+                checked_header(path, kind)
+        except GgufError as error:
+            raise DurableError(str(error)) from error
 
     def _upload(self, model: str, kind: str, file: File, report: Report) -> None:
         """Bring a file of a model to the server."""
@@ -412,10 +425,7 @@ class Bringer:
                 f"{file.path} is not what was expected: expected sha256 {file.sha256}, found "
                 f"sha256 {Digest('').of(file.path).hex}"
             )
-        try:
-            checked_header(file.path, kind)
-        except GgufError as error:
-            raise DurableError(str(error)) from error
+        self._check(kind, file.path)
         size = os.path.getsize(file.path)
         if self.models_dir:
             require_space(os.path.join(self.models_dir, "blobs"), size, f"the {kind} of {model} ({mib(size)})")

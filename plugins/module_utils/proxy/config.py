@@ -52,12 +52,14 @@ class Backend:
         inference: Routes that make something from a prompt; POST. Their bodies are limited in size.
         listing: Routes that list models; GET and HEAD. /v1/models/NAME belongs to them.
         health: Path that is answered with 200 while it is there.
+        controls: How headers begin that steer it, such as how long it waits; they are nobody's but the operator's.
     """
 
     name: str
     inference: tuple[str, ...]
     listing: tuple[str, ...]
     health: str
+    controls: str = ""
 
 
 OPENAI_ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
@@ -78,7 +80,7 @@ BACKENDS = {
         health="/api/version",
     ),
     # Nothing else of it is looked through by the gateway's policy.
-    "litellm": Backend("LiteLLM", OPENAI_ROUTES, ("/v1/models",), "/health/liveliness"),
+    "litellm": Backend("LiteLLM", OPENAI_ROUTES, ("/v1/models",), "/health/liveliness", controls="x-litellm-"),
 }
 #: Describes one model; POST, and the `ollama` command needs it before it chats.
 SHOW_ROUTE = "/api/show"
@@ -358,6 +360,7 @@ def _frontend(settings: Settings, tls: bool, backend_key: str) -> list[str]:
         "http-request set-uri %[pathq] if { pathq -m beg / }",
         "http-request del-header Authorization",
         "http-request del-header X-Api-Key",
+        *([f"http-request del-header {backend.controls} -m beg"] if backend.controls else []),
         *([f'http-request set-header Authorization "Bearer {backend_key}"'] if backend_key else []),
         "http-request del-header Origin",
         "http-request del-header Upgrade",

@@ -1,67 +1,151 @@
 # Written by the role edge_slm.fleet.fleet_gateway; changes are overwritten.
-"""Which server may be sent a request: LiteLLM asks before it chooses one, and again before each attempt.
+"""What the gateway takes of a request, and which server may be sent it. LiteLLM asks three times.
 
-A device's entry of the configuration has the kinds of content that the device cannot take, a cloud's those that must
-not leave the site. One client's request never makes the gateway leave out a device that works.
+- When a request has come: fields that OpenAI's API and llama.cpp do not have are dropped, LiteLLM's own controls among
+  them, and what is malformed is refused.
+- Before it chooses a server: a device's entry of the configuration has the kinds of content that it cannot take.
+- Before each attempt: a cloud's entry has the kinds of content that must not leave the site.
+
+No request of one client makes the gateway leave out a device that works, but for one that ends Ollama's own process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-#: Calls whose content is looked through. No other one goes to a cloud.
+#: Calls that are looked through. No other one goes to a cloud.
 CHAT, TEXT, EMBEDDING = "acompletion", "atext_completion", "aembedding"
-#: Parts of a message that are no attachments.
-PLAIN = ("text", "refusal")
+#: Fields that a client may send with any call for text: OpenAI's, and llama.cpp's for sampling.
+SAMPLING = (
+    "model stream stream_options max_tokens max_completion_tokens temperature top_p n stop seed presence_penalty "
+    "frequency_penalty logit_bias logprobs top_logprobs user disable_fallbacks "
+    "cache_prompt dry_allowed_length dry_base dry_multiplier dry_penalty_last_n dry_sequence_breakers "
+    "dynatemp_exponent dynatemp_range grammar ignore_eos json_schema min_keep min_p mirostat mirostat_eta "
+    "mirostat_tau n_keep n_predict n_probs post_sampling_probs repeat_last_n repeat_penalty return_tokens samplers "
+    "timings_per_token top_k top_n_sigma typical_p xtc_probability xtc_threshold"
+)
+CHAT_FIELDS = (
+    "messages tools tool_choice parallel_tool_calls functions function_call response_format reasoning_effort "
+    "reasoning_format chat_template_kwargs"
+)
+FIELDS = {
+    CHAT: {*SAMPLING.split(), *CHAT_FIELDS.split()},
+    TEXT: {*SAMPLING.split(), "prompt", "suffix", "echo", "best_of"},
+    EMBEDDING: {"model", "input", "dimensions", "encoding_format", "user", "disable_fallbacks"},
+}
+#: What LiteLLM itself has put into a request by then.
+ITS_OWN = {
+    "litellm_call_id",
+    "litellm_logging_obj",
+    "litellm_trace_id",
+    "metadata",
+    "proxy_server_request",
+    "secret_fields",
+}
 #: Time to connect, in seconds: a device that has lost its power answers nothing at all.
 CONNECT_SECONDS = 5
 #: What devices write into an HTTP 500 that is the request's fault.
 FAULTS_OF_REQUESTS = (
     # llama.cpp b11434: common/chat.cpp, tools/server/server-common.cpp, tools/server/server-context.cpp
+    b"Cannot use both json_schema and grammar",
     b"Failed to parse messages",
     b"Failed to parse tools",
+    b"Invalid base64 value",
     b"Unknown reasoning format",
+    b"cannot make GET request",
+    b"does not support logits computation",
+    b"does not support multimodal requests",
     b"input is not supported",
     b"is too large to process",
-    # Ollama 0.6 to 0.17: llm/server.go
+    # Ollama 0.6 to 0.17: llm/server.go, runner/llamarunner
     b"invalid JSON schema in format",
+    b"invalid format: ",
+    b"no input provided",
+    b"received zero length image",
 )
 
-
-def parts(request: dict[str, Any]) -> Iterator[object]:
-    """Yield the parts of messages that are more than one text."""
-    for message in request.get("messages") or ():
-        content = message.get("content")
-        yield from content if isinstance(content, list) else ()
+#: Who says something in a conversation, and who brings what a tool has found.
+SPEAKERS, TOOLS = ("system", "developer", "user", "assistant"), ("tool", "function")
+#: What a message that leaves the site has beside its role, content and calls of tools: texts.
+MESSAGE_TEXTS = ("name", "refusal", "reasoning", "reasoning_content")
 
 
-def kinds(call: str, request: dict[str, Any]) -> Iterator[str]:
-    """Yield the kinds of content in a request."""
+def is_text(part: object) -> bool:
+    """Return whether a part of a message is text and nothing else."""
+    if not isinstance(part, Mapping) or part.get("type") not in ("text", "refusal"):
+        return False
+    kind = part["type"]
+    return set(part) == {"type", kind} and isinstance(part[kind], str)
+
+
+def parts(message: Mapping[str, Any]) -> list[object]:
+    """Return what a message holds beside one text."""
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return []
+    return content if isinstance(content, list) else [content]
+
+
+def is_known(message: Mapping[str, Any]) -> bool:
+    """Return whether a message has a form that is looked through; what has no value does not count."""
+    fields = {name: value for name, value in message.items() if value and name not in ("role", "content", "tool_calls")}
+    texts = all(name in MESSAGE_TEXTS and isinstance(value, str) for name, value in fields.items())
+    return texts and message.get("role") in SPEAKERS
+
+
+def kinds(call: str, request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the kinds of content in a request, and `unknown` for what is of no known form."""
     if call == EMBEDDING:
         yield "embeddings"
     for message in request.get("messages") or ():
-        if message.get("role") in ("tool", "function"):
+        if message.get("role") in TOOLS:
             yield "tool_output"
-    for part in parts(request):
-        if not isinstance(part, dict) or part.get("type") not in PLAIN:
-            yield "attachments"
+        elif not is_known(message):
+            yield "unknown"
+        for part in parts(message):
+            if not is_text(part):
+                yield "attachments"
 
 
-def refusal(call: str, request: dict[str, Any]) -> str:
+def refusal(call: str, request: Mapping[str, Any]) -> str:
     """Return why a request must not be sent to the server that was chosen for it; '' where it may."""
     info = request.get("model_info") or {}
     stays = info.get("edge_slm_stays_on_site")
     if stays is None:  # a device of the site
         return ""
-    if call not in (CHAT, TEXT, EMBEDDING):
+    if call not in FIELDS:
         return f"{call} is not a call that may leave the site"
-    found = sorted(set(kinds(call, request)) & set(stays))
-    return f"{', '.join(found)} must not leave the site (edge_slm_stays_on_site)" if found else ""
+    found = set(kinds(call, request))
+    if "unknown" in found and stays:
+        return "a message with fields or a role that are not known must not leave the site (edge_slm_stays_on_site)"
+    kept = sorted(found & set(stays))
+    return f"{', '.join(kept)} must not leave the site (edge_slm_stays_on_site)" if kept else ""
+
+
+def malformed(call: str, request: Mapping[str, Any]) -> str:
+    """Return what no server could take in a request; '' where it has its form."""
+    if call == CHAT:
+        messages = request.get("messages")
+        if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
+            return "messages must be a list of objects"
+        for number, message in enumerate(messages):
+            if not isinstance(message.get("role"), str):
+                return f"messages[{number}].role must be a text"
+            if not all(isinstance(part, Mapping) and isinstance(part.get("type"), str) for part in parts(message)):
+                return f"messages[{number}].content must be a text or a list of parts with a type"
+        return ""
+    name = "prompt" if call == TEXT else "input"
+    given = request.get(name)
+    # Texts, tokens, or lists of tokens.
+    items = given if isinstance(given, list) else [given]
+    flat = [one for item in items for one in (item if isinstance(item, list) else [item])]
+    good = bool(flat) and all(isinstance(one, (str, int)) for one in flat)
+    return "" if good else f"{name} must be a text, or a list of texts or tokens"
 
 
 def asks_for(messages: Sequence[Any] | None) -> set[str]:
@@ -69,8 +153,8 @@ def asks_for(messages: Sequence[Any] | None) -> set[str]:
     if messages is None:
         return {"embeddings"}
     # A prompt that is a list of texts or of tokens comes as the parts of one message.
-    attached = (part for part in parts({"messages": messages}) if isinstance(part, dict))
-    return {"text", *("attachments" for part in attached if part.get("type") not in PLAIN)}
+    attached = (part for message in messages for part in parts(message) if isinstance(part, Mapping))
+    return {"text", *("attachments" for part in attached if part.get("type") not in ("text", "refusal"))}
 
 
 def able(servers: Sequence[dict[str, Any]], messages: Sequence[Any] | None) -> tuple[list[dict[str, Any]], list[str]]:
@@ -94,8 +178,29 @@ async def find_fault(response: httpx.Response) -> None:
             response.status_code = 400
 
 
+def is_model(name: object) -> bool:
+    """Return whether clients may ask for a model by a name; LiteLLM would take the identity of a server, too."""
+    from litellm.proxy.proxy_server import llm_router
+
+    return name in llm_router.model_names or name in (llm_router.model_group_alias or {})
+
+
 class Policy(CustomLogger):
     """LiteLLM's hooks."""
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: object, cache: object, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any]:
+        """Take of a request what servers are to get; refuse what has no form, or asks for no model."""
+        model = str(data.get("model") or "")
+        if not is_model(model):
+            raise litellm.NotFoundError(f"there is no model {model}", model, "edge_slm")
+        if call_type not in FIELDS:
+            return data
+        request = {name: value for name, value in data.items() if name in FIELDS[call_type] | ITS_OWN}
+        if problem := malformed(call_type, request):
+            raise litellm.BadRequestError(problem, model, "edge_slm")
+        return request
 
     async def async_filter_deployments(
         self,

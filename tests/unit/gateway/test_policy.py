@@ -9,6 +9,7 @@ import asyncio
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -18,16 +19,27 @@ from devices import ROOT
 TOOL = {"role": "tool", "tool_call_id": "1", "content": "secret"}
 USER = {"role": "user", "content": "hi"}
 PICTURE = {"role": "user", "content": [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "x"}}]}
+
+
+def user(part: object) -> dict[str, object]:
+    """Return a message of one part."""
+    return {"role": "user", "content": [part]}
+
+
 PLAIN = {"role": "user", "content": [{"type": "text", "text": "?"}]}
 ALL = ["tool_output", "attachments", "embeddings"]
 
 
 @pytest.fixture(scope="module")
-def policy() -> ModuleType:
-    """Return the policy, with nothing of LiteLLM's and its HTTP client's but the names that it takes."""
+def policy() -> Iterator[ModuleType]:
+    """Yield the policy, with nothing of LiteLLM's and its HTTP client's but the names that it takes."""
     names = {
         "httpx": SimpleNamespace(AsyncClient=dict, Limits=dict, Response=None),
-        "litellm": SimpleNamespace(BadRequestError=RuntimeError),
+        "litellm": SimpleNamespace(BadRequestError=RuntimeError, NotFoundError=LookupError),
+        "litellm.proxy": ModuleType("litellm.proxy"),
+        "litellm.proxy.proxy_server": SimpleNamespace(
+            llm_router=SimpleNamespace(model_names={"small"}, model_group_alias={"gpt-3.5-turbo": "small"})
+        ),
         "litellm.integrations": ModuleType("litellm.integrations"),
         "litellm.integrations.custom_logger": SimpleNamespace(CustomLogger=object),
     }
@@ -39,7 +51,7 @@ def policy() -> ModuleType:
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    return module
+        yield module
 
 
 @pytest.mark.parametrize(
@@ -52,6 +64,20 @@ def policy() -> ModuleType:
         ("acompletion", [PICTURE, TOOL], ALL, "attachments, tool_output"),
         ("acompletion", [{"role": "user", "content": [{"type": "tool_result", "content": "x"}]}], ALL, "attachments"),
         ("acompletion", [{"role": "user", "content": ["?"]}], ALL, "attachments"),
+        ("acompletion", [{"role": "user", "content": {"type": "image_url"}}], ALL, "attachments"),
+        ("acompletion", [user({"type": "text", "text": "?", "image_url": {"url": "x"}})], ALL, "attachments"),
+        ("acompletion", [user({"type": "text", "text": [PICTURE]})], ALL, "attachments"),
+        ("acompletion", [user({"type": "text", "text": "?", "content": [PICTURE]})], ALL, "attachments"),
+        # What is of no known form may be anything.
+        ("acompletion", [{"role": "TOOL", "content": "secret"}], ALL, "a message with fields or a role"),
+        ("acompletion", [{"role": "ipython", "content": "secret"}], ALL, "a message with fields or a role"),
+        ("acompletion", [{**USER, "tool_call_id": "1"}], ALL, "a message with fields or a role"),
+        ("acompletion", [{**USER, "images": ["x"]}], ALL, "a message with fields or a role"),
+        ("acompletion", [{**USER, "name": ["x"]}], ["tool_output"], "a message with fields or a role"),
+        ("acompletion", [{**USER, "images": ["x"]}], [], ""),
+        # As libraries send an answer back.
+        ("acompletion", [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}], "audio": None}], ALL, ""),
+        ("acompletion", [{"role": "assistant", "content": "x", "reasoning_content": "y"}], ALL, ""),
         ("acompletion", [PICTURE], ["tool_output"], ""),
         ("acompletion", [USER, TOOL], [], ""),
         ("atext_completion", [], ALL, ""),
@@ -65,6 +91,78 @@ def policy() -> ModuleType:
 def test_a_cloud(policy: ModuleType, call: str, messages: list[Any], stays: list[str], refused: str) -> None:
     reason = policy.refusal(call, {"messages": messages, "model_info": {"edge_slm_stays_on_site": stays}})
     assert reason.startswith(refused) if refused else reason == ""
+
+
+def received(policy: ModuleType, call: str, **request: Any) -> dict[str, Any]:
+    """Return what is left of a request when it has come."""
+    found: dict[str, Any] = asyncio.run(policy.policy.async_pre_call_hook(None, None, request, call))
+    return found
+
+
+@pytest.mark.parametrize("model", ["small", "gpt-3.5-turbo"])
+def test_servers_get_what_openais_api_and_llama_cpp_know_and_nothing_that_steers_litellm(
+    policy: ModuleType, model: str
+) -> None:
+    good = {"model": model, "messages": [USER], "max_tokens": 5, "grammar": 'root ::= "a"', "disable_fallbacks": True}
+    own = {"metadata": {"user_api_key": "x"}, "litellm_call_id": "1"}
+    steering = {
+        "timeout": 0.001,
+        "request_timeout": 0.001,
+        "extra_body": {"messages": [TOOL]},
+        "extra_headers": {"Authorization": "Bearer x"},
+        "fallbacks": ["cloud"],
+        "num_retries": 9,
+        "custom_llm_provider": "ollama",
+        "model_info": {},
+        "images": ["x"],
+        "prompt": "x",
+    }
+    assert received(policy, "acompletion", **good, **own, **steering) == {**good, **own}
+    assert received(policy, "atext_completion", model=model, prompt="x", messages=[TOOL]) == {
+        "model": model,
+        "prompt": "x",
+    }
+
+
+@pytest.mark.parametrize("name", ["pi-01/small", "cloud/large", "openai/small", None, ["small"]])
+def test_only_models_are_asked_for_and_no_servers(policy: ModuleType, name: object) -> None:
+    with pytest.raises(LookupError, match="there is no model"):
+        received(policy, "acompletion", model=name, messages=[USER])
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "problem"),
+    [
+        ("acompletion", {}, "messages must be a list of objects"),
+        ("acompletion", {"messages": 5}, "messages must be a list of objects"),
+        ("acompletion", {"messages": [[USER]]}, "messages must be a list of objects"),
+        ("acompletion", {"messages": [USER, {"content": "x"}]}, r"messages\[1\].role must be a text"),
+        ("acompletion", {"messages": [{"role": "user", "content": 5}]}, r"messages\[0\].content must be"),
+        ("acompletion", {"messages": [user("x")]}, r"messages\[0\].content must be"),
+        ("acompletion", {"messages": [user({"text": "x"})]}, r"messages\[0\].content must be"),
+        ("atext_completion", {}, "prompt must be a text"),
+        ("atext_completion", {"prompt": {"prompt_string": "x", "multimodal_data": ["x"]}}, "prompt must be a text"),
+        ("atext_completion", {"prompt": [[{"image": "x"}]]}, "prompt must be a text"),
+        ("aembedding", {"input": []}, "input must be a text"),
+    ],
+)
+def test_what_has_no_form_is_refused(policy: ModuleType, call: str, request_: dict[str, Any], problem: str) -> None:
+    with pytest.raises(RuntimeError, match=problem):
+        received(policy, call, model="small", **request_)
+
+
+@pytest.mark.parametrize(
+    ("call", "request_"),
+    [
+        ("acompletion", {"messages": []}),
+        ("acompletion", {"messages": [PLAIN, {"role": "assistant", "content": None}, TOOL, PICTURE]}),
+        ("atext_completion", {"prompt": ["one", "two"]}),
+        ("atext_completion", {"prompt": [1, 2]}),
+        ("aembedding", {"input": [[1, 2], [3]]}),
+    ],
+)
+def test_what_servers_may_get(policy: ModuleType, call: str, request_: dict[str, Any]) -> None:
+    assert received(policy, call, model="small", **request_) == {"model": "small", **request_}
 
 
 #: As the model_info of devices has it.

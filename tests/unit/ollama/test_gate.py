@@ -188,6 +188,13 @@ def test_what_a_model_can_do(shown: dict[str, Any], expected: Abilities) -> None
     assert abilities(shown) == expected
 
 
+@pytest.mark.parametrize(("family", "shown"), [("llama", "Q8_0"), ("clip", "")])
+def test_the_quantisation_of_a_projector_is_not_the_models(family: str, shown: str) -> None:
+    tags = [{"name": "llava", "details": {"family": family, "quantization_level": "Q8_0"}}]
+    (row,) = describe_models("ollama", 11434, "0.17.4", tags, [], {})
+    assert row["quantisation"] == shown
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_rows_of_status(version: str) -> None:
     tags, running = ps(f"{version}/tags.json"), ps(f"{version}/ps.json")

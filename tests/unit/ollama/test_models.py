@@ -357,6 +357,7 @@ class Fake:
         self.calls: list[str] = []
         self.asked: dict[str, Any] = {}
         self.upload_status = 201
+        self.has_blobs = False
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -382,7 +383,7 @@ class Fake:
                     self.reply(404, b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}')
 
             def do_HEAD(self) -> None:
-                self.reply(404, b"")
+                self.reply(200 if fake.has_blobs else 404, b"")
 
             def do_DELETE(self) -> None:
                 name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["model"]
@@ -650,7 +651,10 @@ def test_a_model_is_made_with_its_projector(fake: Fake, tmp_path: Path) -> None:
     assert seeing.inputs != blind.inputs, "a model that gets a projector is made again"
 
 
-def test_a_file_that_is_no_projector_is_not_uploaded(fake: Fake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_that_is_no_projector_is_not_taken_for_one(fake: Fake, tmp_path: Path, there: bool) -> None:
+    """Ollama would make a model of it, which answers and sees nothing: also where it has the file already."""
+    fake.has_blobs = there
     model = replace(gguf(tmp_path), projector=projector(tmp_path, "llama"))
     with pytest.raises(DurableError, match="is not a projector"):
         bringer(fake).bring(model, {}, quiet)

@@ -265,6 +265,7 @@ def test_a_gateway_gets_its_own_key_and_nothing_but_what_its_policy_sees() -> No
     lines = [line.strip() for line in config.splitlines()]
     own_key = lines.index('http-request set-header Authorization "Bearer sk-master"')
     assert own_key > lines.index("http-request del-header Authorization")
+    assert "http-request del-header x-litellm- -m beg" in lines
     assert "option httpchk GET /health/liveliness" in lines
     assert "server litellm 127.0.0.1:4001 check inter 2s downinter 500ms fall 2 rise 1" in lines
     assert "/v1/embeddings }" in config
