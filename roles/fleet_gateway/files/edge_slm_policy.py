@@ -71,8 +71,9 @@ FAULTS_OF_REQUESTS = (
 
 #: Who says something in a conversation, and who brings what a tool has found.
 SPEAKERS, TOOLS = ("system", "developer", "user", "assistant"), ("tool", "function")
-#: What a message that leaves the site has beside its role, content and calls of tools: texts.
-MESSAGE_TEXTS = ("name", "refusal", "reasoning", "reasoning_content")
+#: What a message that leaves the site has beside its role, content and calls of tools: texts, by who says it.
+SPOKEN = ("name", "refusal", "reasoning", "reasoning_content")
+MESSAGE_TEXTS = {**dict.fromkeys(SPEAKERS, SPOKEN), **dict.fromkeys(TOOLS, ("name", "tool_call_id"))}
 
 
 def is_text(part: object) -> bool:
@@ -93,9 +94,9 @@ def parts(message: Mapping[str, Any]) -> list[object]:
 
 def is_known(message: Mapping[str, Any]) -> bool:
     """Return whether a message has a form that is looked through; what has no value does not count."""
+    known = MESSAGE_TEXTS.get(str(message.get("role")))
     fields = {name: value for name, value in message.items() if value and name not in ("role", "content", "tool_calls")}
-    texts = all(name in MESSAGE_TEXTS and isinstance(value, str) for name, value in fields.items())
-    return texts and message.get("role") in SPEAKERS
+    return known is not None and all(name in known and isinstance(value, str) for name, value in fields.items())
 
 
 def kinds(call: str, request: Mapping[str, Any]) -> Iterator[str]:
@@ -105,7 +106,7 @@ def kinds(call: str, request: Mapping[str, Any]) -> Iterator[str]:
     for message in request.get("messages") or ():
         if message.get("role") in TOOLS:
             yield "tool_output"
-        elif not is_known(message):
+        if not is_known(message):
             yield "unknown"
         for part in parts(message):
             if not is_text(part):

@@ -74,6 +74,8 @@ def policy() -> Iterator[ModuleType]:
         ("acompletion", [{**USER, "tool_call_id": "1"}], ALL, "a message with fields or a role"),
         ("acompletion", [{**USER, "images": ["x"]}], ALL, "a message with fields or a role"),
         ("acompletion", [{**USER, "name": ["x"]}], ["tool_output"], "a message with fields or a role"),
+        ("acompletion", [{**TOOL, "images": ["x"]}], ["attachments"], "a message with fields or a role"),
+        ("acompletion", [TOOL], ["attachments"], ""),
         ("acompletion", [{**USER, "images": ["x"]}], [], ""),
         # As libraries send an answer back.
         ("acompletion", [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}], "audio": None}], ALL, ""),
