@@ -44,7 +44,7 @@ options:
         description: Host of the registry, with its port; models are under C(library/) there. Empty for Ollama's own.
         type: str
       path:
-        description: A GGUF file on the device. It is read only when Ollama does not have it.
+        description: A GGUF file on the device. It is read whole only when Ollama does not have it.
         type: path
       sha256:
         description: Its sha256, 64 hexadecimal digits.
@@ -54,7 +54,7 @@ options:
         type: dict
         suboptions:
           path:
-            description: The file on the device. It is read only when Ollama does not have it.
+            description: The file on the device. It is read whole only when Ollama does not have it.
             type: path
             required: true
           sha256:
