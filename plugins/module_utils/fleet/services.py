@@ -224,6 +224,11 @@ def _entries(variable: str, given: object, entry: str, problems: Problems) -> Se
     return []
 
 
+def _unseen(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a model cannot see, as the gateway names it; of one of a registry that is not known here."""
+    return () if from_registry(model) or model.get("projector") else (ATTACHMENTS,)
+
+
 def _add_llama(
     plan: DevicePlan, place: str, service: Mapping[str, Any], port: int, model: Mapping[str, Any], problems: Problems
 ) -> None:
@@ -238,9 +243,7 @@ def _add_llama(
         return
     instance = {key: value for key, value in service.items() if key != "engine"}
     embeddings = as_bool(service.get("embeddings", False), f"{place}.embeddings", problems)
-    lacks = (
-        (TEXT, ATTACHMENTS) if embeddings else (EMBEDDINGS,) if model.get("projector") else (EMBEDDINGS, ATTACHMENTS)
-    )
+    lacks = (TEXT, ATTACHMENTS) if embeddings else (EMBEDDINGS, *_unseen(model))
     plan.llama_instances.append({**instance, "port": port})
     plan.wanted.append(name)
     plan.endpoints.append(
@@ -285,7 +288,5 @@ def _add_ollama(
     else:
         plan.wanted.append(name)
         plan.ollama_models.append({"name": served, "published": name, **wanted})
-    # Ollama makes embeddings by any model, and drops what one cannot see without a word; what a model of a registry can
-    # see is not known here.
-    blind = not from_registry(model) and not model.get("projector")
-    plan.endpoints.append(Endpoint(OLLAMA, served, served, name, port, lacks=(ATTACHMENTS,) if blind else ()))
+    # Ollama makes embeddings by any model.
+    plan.endpoints.append(Endpoint(OLLAMA, served, served, name, port, lacks=_unseen(model)))

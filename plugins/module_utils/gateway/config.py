@@ -51,15 +51,20 @@ def render(routes: Routes, timeout_seconds: int, cooldown_seconds: int) -> str:
             "model_info": {"id": identity, **info},
         }
 
-    def lacks(target: Target) -> dict[str, list[str]]:
-        everywhere = [set(one.lacks) for one in routes.devices if one.model == target.model]
-        return {"edge_slm_lacks": list(target.lacks), "edge_slm_all_lack": sorted(set.intersection(*everywhere))}
+    all_lack = {
+        model: sorted(set.intersection(*(set(one.lacks) for one in routes.devices if one.model == model)))
+        for model in routes.models
+    }
+
+    def device(target: Target) -> dict[str, Any]:
+        info = {"edge_slm_lacks": list(target.lacks), "edge_slm_all_lack": all_lack[target.model]}
+        return entry(target, f"{target.host}/{target.model}", info)
 
     fallbacks = [{model: [cloud]} for model, cloud in routes.fallbacks.items()]
     config = {
         "model_list": [
             # What a device cannot take, and what a cloud must not be sent: read by files/edge_slm_policy.py.
-            *(entry(one, f"{one.host}/{one.model}", lacks(one)) for one in routes.devices),
+            *map(device, routes.devices),
             *(
                 entry(one, f"cloud/{one.model}", {"edge_slm_stays_on_site": list(routes.stays)})
                 for one in routes.clouds

@@ -307,7 +307,7 @@ def _parse_model(raw: object, where: str, known: Sequence[str], problems: Proble
             problems.add(f"{where}.{key}", f"{problem}")
     _check_source(given, where, problems)
     parameters = _parameters(given.get("parameters"), f"{where}.parameters", problems)
-    projector = _file(given["projector"], f"{where}.projector", problems) if "projector" in given else None
+    projector = _projector(given.get("projector"), f"{where}.projector", problems)
     if "context" in given:
         context = as_int(given["context"], f"{where}.context", 64, 1 << 24, problems)
         if parameters.get("num_ctx", context) != context:
@@ -337,13 +337,20 @@ def _registry(given: Mapping[str, Any]) -> str:
     return "" if registry == DEFAULT_REGISTRY else registry
 
 
-def _file(raw: object, where: str, problems: Problems) -> File | None:
-    """Read where a file is and what it is known by; None where that is not said."""
+def _projector(raw: object, where: str, problems: Problems) -> File | None:
+    """Read the file by which a model sees; None for none."""
+    if raw is None:
+        return None
     if not isinstance(raw, Mapping):
         problems.add(where, "is not a dictionary; give path and sha256.")
         return None
-    path, sha256 = str(raw.get("path", "")), bare_digest(str(raw.get("sha256", "")))
     problems.unknown_keys(where, raw, ("path", "sha256"))
+    return _file(raw, where, problems)
+
+
+def _file(given: Mapping[str, Any], where: str, problems: Problems) -> File:
+    """Read where a file is and what it is known by."""
+    path, sha256 = str(given.get("path", "")), bare_digest(str(given.get("sha256", "")))
     if not path.startswith("/"):
         problems.add(f"{where}.path", f"{path!r} is not absolute; give the file's path on the device.")
     if not HEX.fullmatch(sha256):
@@ -367,7 +374,7 @@ def _check_source(given: Mapping[str, Any], where: str, problems: Problems) -> N
             if key in given:
                 problems.add(f"{where}.{key}", "does not belong to a published model; take it out.")
     elif "path" in given:
-        _file({key: given[key] for key in ("path", "sha256") if key in given}, where, problems)
+        _file(given, where, problems)
         if "registry" in given:
             problems.add(f"{where}.registry", "a file comes from no registry; take it out.")
     else:

@@ -69,6 +69,8 @@ FAULTS_OF_REQUESTS = (
     b"received zero length image",
 )
 
+#: Parts of a message that are no attachments.
+PLAIN = ("text", "refusal")
 #: Who says something in a conversation, and who brings what a tool has found.
 SPEAKERS, TOOLS = ("system", "developer", "user", "assistant"), ("tool", "function")
 #: What a message that leaves the site has beside its role, content and calls of tools: texts, by who says it.
@@ -78,7 +80,7 @@ MESSAGE_TEXTS = {**dict.fromkeys(SPEAKERS, SPOKEN), **dict.fromkeys(TOOLS, ("nam
 
 def is_text(part: object) -> bool:
     """Return whether a part of a message is text and nothing else."""
-    if not isinstance(part, Mapping) or part.get("type") not in ("text", "refusal"):
+    if not isinstance(part, Mapping) or part.get("type") not in PLAIN:
         return False
     kind = part["type"]
     return set(part) == {"type", kind} and isinstance(part[kind], str)
@@ -155,7 +157,7 @@ def asks_for(messages: Sequence[Any] | None) -> set[str]:
         return {"embeddings"}
     # A prompt that is a list of texts or of tokens comes as the parts of one message.
     attached = (part for message in messages for part in parts(message) if isinstance(part, Mapping))
-    return {"text", *("attachments" for part in attached if part.get("type") not in ("text", "refusal"))}
+    return {"text", *("attachments" for part in attached if part.get("type") not in PLAIN)}
 
 
 def able(servers: Sequence[dict[str, Any]], messages: Sequence[Any] | None) -> tuple[list[dict[str, Any]], list[str]]:
@@ -198,7 +200,8 @@ class Policy(CustomLogger):
             raise litellm.NotFoundError(f"there is no model {model}", model, "edge_slm")
         if call_type not in FIELDS:
             return data
-        request = {name: value for name, value in data.items() if name in FIELDS[call_type] | ITS_OWN}
+        kept = FIELDS[call_type] | ITS_OWN
+        request = {name: value for name, value in data.items() if name in kept}
         if problem := malformed(call_type, request):
             raise litellm.BadRequestError(problem, model, "edge_slm")
         return request
